@@ -1,0 +1,40 @@
+"""The flags that mirror the settings."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway_service.settings import SETTINGS, Setting
+from gateway_service.settings.table import CONFIG_ENV, CONFIG_FILE
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def setting_flags(function: _Function) -> _Function:
+    """Give a command ``--config`` and one flag per setting; all arrive as texts, None where not given."""
+    for setting in reversed(SETTINGS):
+        if setting.flag is not None:
+            function = _option(setting, setting.flag)(function)
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help=f"Settings in TOML.  [{CONFIG_ENV}; {CONFIG_FILE} if there is one here]",
+    )(function)
+
+
+def _option(setting: Setting, flag: str) -> Callable[[_Function], _Function]:
+    notes = "; ".join(
+        [", ".join([setting.env, *setting.fallback_envs]), *([setting.default] if setting.default else [])]
+    )
+    # Values are checked with those of all other sources, so that every fault is told at once.
+    return click.option(
+        flag,
+        setting.name,
+        metavar="|".join(setting.choices) or setting.metavar,
+        help=f"{setting.meaning}  [{notes}]",
+        shell_complete=lambda _ctx, _param, typed: [word for word in setting.choices if word.startswith(typed)],
+    )

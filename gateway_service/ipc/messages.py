@@ -1,0 +1,171 @@
+"""Every message between the supervisor and a shard process; ``type`` tells them apart on the wire.
+
+A conversation: the child says Hello, the supervisor Configure. From then on the supervisor sends Ping, Permit and at
+the end Drain; the child Pong, Report, the three messages about permits, Fatal and at the end Drained.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
+
+from gateway_service.protocol.constants import Compression
+from gateway_service.telemetry import LogFormat, LogLevel
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Configure(_Message):
+    """The first message to a child, once: everything it works by. Secrets travel here and nowhere else."""
+
+    type: Literal["configure"] = "configure"
+    token: SecretStr
+    gateway_url: str
+    """Where a shard without a session connects to."""
+    num_shards: int
+    shard_ids: tuple[int, ...]
+    intents: int
+    compression: Compression
+    large_threshold: int
+    broker_url: SecretStr
+    state_url: SecretStr
+    log_level: LogLevel
+    log_format: LogFormat
+
+    @field_serializer("token", "broker_url", "state_url", when_used="json")
+    def _reveal(self, secret: SecretStr) -> str:
+        return secret.get_secret_value()
+
+
+class Ping(_Message):
+    """Asks for a :class:`Pong`; a child that owes one for too long is hung and gets killed."""
+
+    type: Literal["ping"] = "ping"
+    nonce: int
+
+
+class Permit(_Message):
+    """The shard may IDENTIFY now, with this presence."""
+
+    type: Literal["permit"] = "permit"
+    shard_id: int
+    presence: dict[str, Any] | None = None
+
+
+class Drain(_Message):
+    """Take nothing new, flush, save, close resumably, say :class:`Drained` and exit 0 within ``timeout_s``."""
+
+    type: Literal["drain"] = "drain"
+    timeout_s: float
+
+
+class Hello(_Message):
+    """The first message of a child: it lives."""
+
+    type: Literal["hello"] = "hello"
+    pid: int
+
+
+class Pong(_Message):
+    """Answers the :class:`Ping` of the same nonce, from the loop that serves the shards."""
+
+    type: Literal["pong"] = "pong"
+    nonce: int
+
+
+class ShardStatus(_Message):
+    """One shard at one moment; counters count from the start of its process."""
+
+    shard_id: int
+    state: str
+    """A state of protocol/states.py; in capitals that of its process, for a shard without one that speaks."""
+    session: str | None = None
+    """Hash of the session id."""
+    received_seq: int | None = None
+    published_seq: int | None = None
+    latency_s: float | None = None
+    """Between the last heartbeat and its ACK."""
+    guilds: int = 0
+    received: int = 0
+    """Dispatches read from the socket, replayed ones that were dropped left out."""
+    published: int = 0
+    """Dispatches confirmed by the broker."""
+    pending_bytes: int = 0
+    """Waiting for the broker's confirmation."""
+    resumes: int = 0
+    identifies: int = 0
+    reconnects: int = 0
+    since: float
+    """UNIX seconds at which the shard entered ``state``."""
+    reason: str | None = None
+    """Why the shard is where it is, if a person must act; the supervisor adds it."""
+
+
+class ProcessStatus(_Message):
+    """What the shards of one process share; counters count from its start."""
+
+    broker: str
+    """State of the publisher: connecting, up, blocked, down."""
+    broker_error: str | None = None
+    """Why the broker is not up, without secrets."""
+    pending_bytes: int = 0
+    """Bytes in the outbox."""
+    cpu_s: float = 0.0
+    """User and system time so far."""
+    max_rss_bytes: int = 0
+
+
+class Report(_Message):
+    """What a child tells of itself every second, and at once when a shard changes its state."""
+
+    type: Literal["report"] = "report"
+    shards: tuple[ShardStatus, ...]
+    process: ProcessStatus
+
+
+class PermitRequest(_Message):
+    """The shard has no session and wants to IDENTIFY."""
+
+    type: Literal["permit_request"] = "permit_request"
+    shard_id: int
+
+
+class PermitCancel(_Message):
+    """The shard lost its connection before it could IDENTIFY: its request, or its unused permit, is void."""
+
+    type: Literal["permit_cancel"] = "permit_cancel"
+    shard_id: int
+
+
+class IdentifySent(_Message):
+    """The shard used its permit just now; the spacing to the next one counts from here."""
+
+    type: Literal["identify_sent"] = "identify_sent"
+    shard_id: int
+
+
+class Fatal(_Message):
+    """The shard stopped for good: Discord allows no further connection."""
+
+    type: Literal["fatal"] = "fatal"
+    shard_id: int
+    code: int | None = None
+    """Discord's close code, if there was one."""
+    reason: str
+
+
+class Drained(_Message):
+    """The last message of a child: everything is flushed and saved."""
+
+    type: Literal["drained"] = "drained"
+
+
+SupervisorMessage = Configure | Ping | Permit | Drain
+"""What a child receives."""
+
+ChildMessage = Hello | Pong | Report | PermitRequest | PermitCancel | IdentifySent | Fatal | Drained
+"""What the supervisor receives."""
+
+AnySupervisorMessage = Annotated[SupervisorMessage, Field(discriminator="type")]
+AnyChildMessage = Annotated[ChildMessage, Field(discriminator="type")]

@@ -1,0 +1,59 @@
+"""What belongs to one WebSocket connection and ends with it: decompression, heartbeats, the send limit."""
+
+from collections.abc import Callable
+
+from gateway_service.protocol import commands
+from gateway_service.protocol.constants import Compression
+from gateway_service.protocol.effects import Effect, Note, Send
+from gateway_service.protocol.heartbeat import Heartbeater, Tick
+from gateway_service.protocol.inflate import make_inflater
+from gateway_service.protocol.ratelimit import SendLimiter
+
+
+class Wire:
+    """One open connection, seen from the protocol."""
+
+    __slots__ = ("compression", "feed", "heard_at", "heartbeater", "limiter")
+
+    def __init__(self, compression: Compression) -> None:
+        self.compression = compression
+        self.feed: Callable[[bytes | str], bytes | None] = make_inflater(compression).feed
+        self.heard_at: float | None = None
+        """When the last frame arrived, whatever it held: any frame proves liveness (H6)."""
+        self.heartbeater: Heartbeater | None = None
+        """None until HELLO."""
+        self.limiter = SendLimiter()
+
+    def start_heartbeat(self, interval_s: float, now: float, jitter: float) -> None:
+        """Begin the heartbeat cycle that HELLO asked for."""
+        self.heartbeater = Heartbeater.start(interval_s, now, jitter)
+        self.limiter.reserve_heartbeats(interval_s)
+
+    def ignore_frames(self) -> None:
+        """Take frames as signs of life only."""
+        self.feed = _nothing
+
+    def tick(self, heartbeater: Heartbeater, now: float, seq: int | None) -> tuple[Effect, ...] | Tick:
+        """Serve the heartbeat deadline: what to send, or the tick that says the connection is dead."""
+        tick = heartbeater.tick(now, now if self.heard_at is None else self.heard_at)
+        if tick in (Tick.ZOMBIE, Tick.LATE):
+            return tick
+        if not self.limiter.take_vital(now):
+            return (Note("heartbeat.suppressed", {"requested": False}),)
+        heartbeater.beat_sent(now)
+        beat = Send(commands.heartbeat(seq))
+        if tick is Tick.BEAT_AND_ALARM:
+            return beat, Note("heartbeat.acks_missing", {"missed": heartbeater.missed_acks})
+        return (beat,)
+
+    def answer(self, now: float, seq: int | None) -> tuple[Effect, ...]:
+        """Answer the server's heartbeat request at once (H4)."""
+        if not self.limiter.take_answer(now):
+            return (Note("heartbeat.suppressed", {"requested": True}),)
+        if self.heartbeater is not None:
+            self.heartbeater.answer_sent(now)
+        return (Send(commands.heartbeat(seq)),)
+
+
+def _nothing(_frame: bytes | str) -> None:
+    return None

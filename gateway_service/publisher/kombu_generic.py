@@ -1,0 +1,98 @@
+"""The link to every other broker that kombu knows: one publish at a time, with what durability it has."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import kombu.exceptions
+from kombu.connection import Connection
+from kombu.messaging import Producer
+from kombu.transport import resolve_transport, virtual
+
+from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, routing_key
+from gateway_service.errors import ConfigurationError
+from gateway_service.publisher.borders import broker_errors_mapped, place_of
+from gateway_service.publisher.envelope import Envelope, headers_of
+from gateway_service.publisher.synchronous import SynchronousLink
+from gateway_service.topology import EVENTS, UNROUTED_MAX_LENGTH
+
+CONNECT_TIMEOUT_S: Final = 5
+
+
+class KombuLink(SynchronousLink):
+    """A link through kombu's own producer."""
+
+    def __init__(self, url: str, host: str) -> None:
+        """Prepare a link.
+
+        Args:
+            url: A Celery broker URL.
+            host: The name of this machine or pod, for the ``origin`` header.
+
+        Raises:
+            ConfigurationError: kombu has no such transport.
+        """
+        super().__init__()
+        self._host = host
+        self._where = place_of(url)
+        scheme = url.partition("://")[0].partition("+")[0]
+        try:
+            resolve_transport(scheme)
+        except (KeyError, ImportError) as exc:
+            raise ConfigurationError(f"broker_url: Celery cannot use {scheme}://: {exc.args[0]}") from exc
+        self._connection: Any = Connection(url, connect_timeout=CONNECT_TIMEOUT_S)
+        self._channel: Any = None
+        self._producer: Any = None
+
+    def connect(self) -> None:
+        with self._errors_mapped():
+            self._connection.connect()
+            self._channel = self._connection.channel()
+            EVENTS(self._channel).declare()
+            self._channel.queue_declare(UNROUTED_QUEUE, durable=True, auto_delete=False)
+            self._producer = Producer(self._channel, auto_declare=False)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._connection.release()
+
+    def _publish(self, batch: Sequence[Envelope], confirmed: list[Envelope]) -> None:
+        with self._errors_mapped():
+            for envelope in batch:
+                key = routing_key(envelope.event)
+                if self._is_routed(key):
+                    self._publish_to(EVENTS_EXCHANGE, key, envelope)
+                elif self._has_unrouted_room():
+                    self._publish_to("", UNROUTED_QUEUE, envelope)
+                else:
+                    self._returned += 1
+                confirmed.append(envelope)
+
+    def _publish_to(self, exchange: str, key: str, envelope: Envelope) -> None:
+        self._producer.publish(
+            envelope.body,
+            exchange=exchange,
+            routing_key=key,
+            headers=headers_of(envelope, self._host),
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+            correlation_id=envelope.task_id,
+        )
+
+    def _is_routed(self, key: str) -> bool:
+        """Tell whether some queue wants this key; a broker that routes by itself is not asked."""
+        channel = self._channel
+        if not isinstance(channel, virtual.Channel):
+            return True
+        table = channel.get_table(EVENTS_EXCHANGE)
+        return bool(channel.typeof(EVENTS_EXCHANGE).lookup(table, EVENTS_EXCHANGE, key, None))
+
+    def _has_unrouted_room(self) -> bool:
+        return bool(self._channel.queue_declare(UNROUTED_QUEUE, passive=True).message_count < UNROUTED_MAX_LENGTH)
+
+    def _errors_mapped(self) -> contextlib.AbstractContextManager[None]:
+        transport = self._connection.transport
+        return broker_errors_mapped(
+            self._where, *transport.connection_errors, *transport.channel_errors, kombu.exceptions.KombuError
+        )

@@ -1,0 +1,135 @@
+"""The options of a gateway service as one typed, frozen object."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError, ValidationInfo
+
+from gateway_service.errors import ConfigurationError
+from gateway_service.protocol.constants import (
+    DISCORD_API_URL,
+    MAX_LARGE_THRESHOLD,
+    MIN_LARGE_THRESHOLD,
+    UNPRIVILEGED_INTENTS,
+    Compression,
+    Intents,
+)
+from gateway_service.settings import urls, values
+from gateway_service.settings.table import BY_NAME
+from gateway_service.settings.urls import SecretUrl
+from gateway_service.settings.values import Presence, PresenceSource
+from gateway_service.telemetry import LogFormat, LogLevel, register_secret
+
+__all__ = ["GatewayOptions", "Presence", "PresenceSource", "WorkerOptions"]
+
+DEFAULT_TASKS: Final = ("tasks",)
+DEFAULT_BROKER_URL: Final = "amqp://guest:guest@127.0.0.1:5672//"
+DEFAULT_STATE_URL: Final = "sqlite:///.gateway/state.db"
+
+
+def _choice(name: str) -> PlainValidator:
+    return PlainValidator(lambda value: values.choice(value, *BY_NAME[name].choices))
+
+
+_large_threshold = partial(values.whole_number, at_least=MIN_LARGE_THRESHOLD, at_most=MAX_LARGE_THRESHOLD)
+
+
+def _shards(value: object, info: ValidationInfo) -> tuple[int, ...] | None:
+    return values.parse_shards(value, info.data.get("shard_count", "auto"))  # absent when it was refused itself
+
+
+class _Options(BaseModel):
+    """Validated when built, frozen after; every fault is in one error and no secret in any log line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as exc:
+            raise ConfigurationError(*_faults_of(exc)) from None
+        for _, value in self:
+            if isinstance(value, SecretUrl):
+                for password in value.passwords:
+                    register_secret(password)
+            elif isinstance(value, SecretStr):
+                register_secret(value.get_secret_value())
+
+
+Tasks = Annotated[tuple[str, ...], PlainValidator(values.parse_tasks)]
+BrokerUrl = Annotated[SecretUrl, PlainValidator(urls.parse_broker_url)]
+
+
+class WorkerOptions(_Options):
+    """What a Celery worker needs to know; it has no token and no shards."""
+
+    tasks: Tasks
+    broker_url: BrokerUrl
+
+    def __init__(
+        self, *, tasks: str | Iterable[str] = DEFAULT_TASKS, broker_url: str | SecretStr = DEFAULT_BROKER_URL
+    ) -> None:
+        super().__init__(tasks=tasks, broker_url=broker_url)
+
+
+class GatewayOptions(_Options):
+    """What a :class:`Supervisor` runs by. docs/settings.md tells the meaning of each.
+
+    Example:
+        ``GatewayOptions(token="…", shard_count=32, shards=[range(0, 4), 8, 9], presence=lambda shard_id: {...})``
+
+    Raises:
+        ConfigurationError: With every fault of every option.
+    """
+
+    token: Annotated[SecretStr, PlainValidator(values.parse_token)]
+    shard_count: Annotated[int | Literal["auto"], PlainValidator(values.parse_shard_count)]
+    shards: Annotated[tuple[int, ...] | None, PlainValidator(_shards)]
+    """Sorted shard ids; None means all of ``shard_count``."""
+    processes: Annotated[int | None, PlainValidator(values.parse_processes)]
+    """None means one per CPU core."""
+    intents: Annotated[Intents, PlainValidator(values.parse_intents)]
+    presence: Annotated[PresenceSource | None, PlainValidator(values.parse_presence)]
+    """A presence, a function of the shard id, or the import path of one (``"pkg.mod:function"``)."""
+    tasks: Tasks
+    broker_url: BrokerUrl
+    state_url: Annotated[SecretUrl, PlainValidator(urls.parse_state_url)]
+    api_url: Annotated[str, PlainValidator(lambda value: urls.parse_url(value, "https", "http"))]
+    """Without a slash at its end."""
+    url: Annotated[str | None, PlainValidator(lambda value: value and urls.parse_url(value, "wss", "ws"))]
+    """None means the URL that ``GET /gateway/bot`` answers."""
+    compression: Annotated[Compression, _choice("compression")]
+    large_threshold: Annotated[int, PlainValidator(_large_threshold)]
+    log_level: Annotated[LogLevel, _choice("log_level")]
+    log_format: Annotated[LogFormat, _choice("log_format")]
+
+    def __init__(
+        self,
+        *,
+        token: str | SecretStr | None,
+        shard_count: int | str = "auto",
+        shards: str | int | range | Iterable[int | range | str] | None = None,
+        processes: int | str | None = None,
+        intents: int | str | Iterable[str] = UNPRIVILEGED_INTENTS,
+        presence: PresenceSource | None = None,
+        tasks: str | Iterable[str] = DEFAULT_TASKS,
+        broker_url: str | SecretStr = DEFAULT_BROKER_URL,
+        state_url: str | SecretStr = DEFAULT_STATE_URL,
+        api_url: str = DISCORD_API_URL,
+        url: str | None = None,
+        compression: str = "zstd-stream",
+        large_threshold: int | str = MIN_LARGE_THRESHOLD,
+        log_level: str = "info",
+        log_format: str = "text",
+    ) -> None:
+        super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
+
+
+def _faults_of(error: ValidationError) -> list[str]:
+    """Return one sentence for each fault, each beginning with the name of its field and a colon."""
+    sentences = []
+    for fault in error.errors(include_url=False, include_input=False):
+        sentence = str(fault.get("ctx", {}).get("error", fault["msg"]))
+        sentences.append(": ".join([*map(str, fault["loc"]), sentence]))
+    return sentences

@@ -1,0 +1,170 @@
+"""The one list of settings: every name a setting has, and what it means.
+
+The command line, the reading of environment and file, and docs/settings.md are made from it; a test holds it
+to the fields of :class:`~gateway_service.settings.GatewayOptions`.
+"""
+
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from gateway_service.protocol.constants import Compression
+from gateway_service.telemetry import LogFormat, LogLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting under all its names."""
+
+    name: str
+    """Key in ``gateway.toml`` and field of ``GatewayOptions``."""
+    env: str
+    flag: str | None
+    """None for the token, which must not be seen in a list of processes, and for what only the worker uses."""
+    metavar: str
+    default: str
+    meaning: str
+    choices: tuple[str, ...] = ()
+    fallback_envs: tuple[str, ...] = ()
+    """Variables of other programs, read when ``env`` is not set."""
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting(
+        name="token",
+        env="DISCORD_TOKEN",
+        flag=None,
+        metavar="TOKEN",
+        default="",
+        meaning="The bot token, with or without 'Bot ' before it.",
+    ),
+    Setting(
+        name="token_file",
+        env="DISCORD_TOKEN_FILE",
+        flag="--token-file",
+        metavar="PATH",
+        default="",
+        meaning="A file that holds the bot token, such as a mounted secret.",
+    ),
+    Setting(
+        name="shard_count",
+        env="GATEWAY_SHARD_COUNT",
+        flag="--shard-count",
+        metavar="N|auto",
+        default="auto",
+        meaning="How many shards the bot has in all, on every host; 'auto' takes what Discord recommends.",
+    ),
+    Setting(
+        name="shards",
+        env="GATEWAY_SHARDS",
+        flag="--shards",
+        metavar="IDS",
+        default="all",
+        meaning="The shards that run here: '0-3,8,9'.",
+    ),
+    Setting(
+        name="processes",
+        env="GATEWAY_PROCESSES",
+        flag="--processes",
+        metavar="N",
+        default="one per CPU core",
+        meaning="Shard processes to spread the shards over.",
+    ),
+    Setting(
+        name="intents",
+        env="GATEWAY_INTENTS",
+        flag="--intents",
+        metavar="NAMES|NUMBER",
+        default="UNPRIVILEGED",
+        meaning="Gateway intents: names with commas between them (ALL, PRIVILEGED and UNPRIVILEGED are groups), "
+        "or Discord's number.",
+    ),
+    Setting(
+        name="presence",
+        env="GATEWAY_PRESENCE",
+        flag="--presence",
+        metavar="JSON|PKG.MOD:FUNC",
+        default="",
+        meaning="Presence to identify with: a JSON object, or the import path of a function that is called with the "
+        "shard id before each identify.",
+    ),
+    Setting(
+        name="tasks",
+        env="GATEWAY_TASKS",
+        flag=None,
+        metavar="MODULES",
+        default="tasks",
+        meaning="Modules with task handlers, with commas between them; the worker imports them.",
+    ),
+    Setting(
+        name="broker_url",
+        env="GATEWAY_BROKER_URL",
+        flag="--broker-url",
+        metavar="URL",
+        default="amqp://guest:guest@127.0.0.1:5672//",
+        meaning="The Celery broker. A password in a flag is visible to every user of the host: set the variable.",
+        fallback_envs=("CELERY_BROKER_URL",),
+    ),
+    Setting(
+        name="state_url",
+        env="GATEWAY_STATE_URL",
+        flag="--state-url",
+        metavar="URL",
+        default="sqlite:///.gateway/state.db",
+        meaning="Where sessions are kept, so that a restart resumes: 'sqlite:///' and a path.",
+    ),
+    Setting(
+        name="api_url",
+        env="GATEWAY_API_URL",
+        flag="--api-url",
+        metavar="URL",
+        default="https://discord.com/api/v10",
+        meaning="Discord's REST API, or a proxy or a simulator of it.",
+    ),
+    Setting(
+        name="url",
+        env="GATEWAY_URL",
+        flag="--url",
+        metavar="URL",
+        default="",
+        meaning="The gateway to connect to, instead of the one that the API names.",
+    ),
+    Setting(
+        name="compression",
+        env="GATEWAY_COMPRESSION",
+        flag="--compression",
+        metavar="NAME",
+        default="zstd-stream",
+        meaning="Transport compression.",
+        choices=get_args(Compression),
+    ),
+    Setting(
+        name="large_threshold",
+        env="GATEWAY_LARGE_THRESHOLD",
+        flag="--large-threshold",
+        metavar="N",
+        default="50",
+        meaning="Members above which Discord leaves offline members out of GUILD_CREATE: 50 to 250.",
+    ),
+    Setting(
+        name="log_level",
+        env="GATEWAY_LOG_LEVEL",
+        flag="--log-level",
+        metavar="LEVEL",
+        default="info",
+        meaning="How much is logged.",
+        choices=get_args(LogLevel),
+    ),
+    Setting(
+        name="log_format",
+        env="GATEWAY_LOG_FORMAT",
+        flag="--log-format",
+        metavar="FORMAT",
+        default="text",
+        meaning="How a line of the log is written.",
+        choices=get_args(LogFormat),
+    ),
+)
+
+BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+CONFIG_ENV: Final = "GATEWAY_CONFIG"
+CONFIG_FILE: Final = "gateway.toml"

@@ -1,0 +1,101 @@
+"""URLs: which are accepted, and how their passwords stay out of sight."""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from gateway_service.settings.values import BadValue, did_you_mean
+from gateway_service.telemetry import MASK
+
+# Every transport name of kombu; a test compares.
+_BROKER_SCHEMES: Final = frozenset(
+    (
+        *("amqp", "amqps", "pyamqp", "librabbitmq", "qpid"),
+        *("redis", "rediss", "sentinel"),
+        *("sqs", "azureservicebus", "azurestoragequeues", "gcpubsub", "kafka", "confluentkafka", "slmq"),
+        *("sqla", "sqlalchemy", "mongodb", "pgmq", "etcd", "consul", "zookeeper", "filesystem", "pyro", "memory"),
+    )
+)
+
+
+class SecretUrl(SecretStr):
+    """A URL; ``str()`` and ``repr()`` mask its password, :meth:`get_secret_value` does not."""
+
+    def _display(self) -> str:
+        return masked(self.get_secret_value())
+
+    @property
+    def scheme(self) -> str:
+        return self.get_secret_value().partition("://")[0].lower()
+
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """The passwords in it as they are written: none, one, or one for each server of a list."""
+        return tuple(found[2] for part in _parts(self.get_secret_value()) if (found := _PASSWORD.search(part)))
+
+
+# Greedy: a password with an unescaped '/' or '@' in it is masked as a whole.
+_PASSWORD: Final = re.compile(r"(://[^/:@]*):(.+)@")
+
+
+def _parts(url: str) -> list[str]:
+    """Split a list of servers, which kombu writes as one URL after the other."""
+    return re.split(r";(?=[\w+]+://)", url)
+
+
+def masked(url: str) -> str:
+    """Return ``url`` with its passwords masked, and with them any query: brokers take credentials there too."""
+    address, mark, _ = ";".join(_PASSWORD.sub(rf"\1:{MASK}@", part) for part in _parts(url)).partition("?")
+    return f"{address}{mark}{MASK}" if mark else address
+
+
+# Faults do not show what was given: where it is written wrongly, a password cannot be told from the rest.
+def parse_broker_url(value: object) -> SecretUrl:
+    url = _secret_text(value)
+    scheme = url.partition("://")[0].partition("+")[0].lower()
+    if "://" not in url:
+        raise BadValue("must be a URL such as amqp://user:password@host:5672//")
+    if scheme not in _BROKER_SCHEMES:
+        raise BadValue(f"has an unknown scheme {scheme!r}{did_you_mean(scheme, _BROKER_SCHEMES)}")
+    _check_port(url)
+    return SecretUrl(url)
+
+
+def parse_state_url(value: object) -> SecretUrl:
+    url = _secret_text(value)
+    if not re.fullmatch(r"sqlite:///(?!/?$)[^?]+", url):
+        raise BadValue("must be 'sqlite:///' and a path, without a query")
+    return SecretUrl(url)
+
+
+def parse_url(value: object, *schemes: str) -> str:
+    url = value.strip() if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port != 0
+    except ValueError:
+        port_is_good = False
+    else:
+        if parts.username or parts.password:
+            raise BadValue("must not have a user or password in it")
+    if not (port_is_good and parts.scheme in schemes and parts.hostname):
+        raise BadValue(
+            f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}, not {masked(url)!r}"
+        )
+    return url.rstrip("/")
+
+
+def _secret_text(value: object) -> str:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise BadValue("must be a URL")
+    return text.strip()
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = [urlsplit(part).port for part in _parts(url)]
+    except ValueError:
+        raise BadValue("has a bad host or port; write it like amqp://user:password@host:5672//") from None

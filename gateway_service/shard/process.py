@@ -1,0 +1,180 @@
+"""The shard process: its shards on one event loop, one publisher thread, one channel to the supervisor."""
+
+import asyncio
+import logging
+import random
+import resource
+import signal
+import sys
+from contextlib import suppress
+from typing import Final, assert_never
+
+from gateway_service.ipc.channel import ChildChannel
+from gateway_service.ipc.messages import (
+    ChildMessage,
+    Configure,
+    Drain,
+    Drained,
+    Permit,
+    Ping,
+    Pong,
+    ProcessStatus,
+    Report,
+)
+from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
+from gateway_service.protocol.machine import Machine
+from gateway_service.publisher import Outbox, PublisherThread, make_link
+from gateway_service.shard.keeper import SessionKeeper
+from gateway_service.shard.shard import Shard
+from gateway_service.state import Namespace, State, open_state
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+# How often the machines learn how far the broker is.
+TICK_S: Final = 0.25
+# Sessions are saved and a report goes out this often; the report also at every change of state.
+REPORT_S: Final = 1.0
+# Without a supervisor nobody says how long a drain may take; this leaves room inside the 10 s of a stop.
+DRAIN_TIMEOUT_S: Final = 7.0
+
+_RSS_UNIT_BYTES: Final = 1 if sys.platform == "darwin" else 1024  # getrusage(2)
+
+
+class ShardProcess:
+    """Runs until the supervisor says drain, goes away, or SIGTERM arrives; then flushes, saves and ends."""
+
+    def __init__(self, channel: ChildChannel, configure: Configure) -> None:
+        self._channel = channel
+        self._configure = configure
+        self._outbox = Outbox()
+        broker_url = configure.broker_url.get_secret_value()
+        self._publisher = PublisherThread(lambda: make_link(broker_url), self._outbox)
+        self._shards: dict[int, Shard] = {}
+        self._changed = asyncio.Event()
+        self._drain_timeout_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Serve until told to drain.
+
+        Raises:
+            StateUnavailable: The session store cannot be read. Starting without its sessions would spend an
+                IDENTIFY for each shard, so the process ends and its supervisor tries again.
+            ExceptionGroup: A fault of our own code in one of the parts.
+        """
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._request_drain, DRAIN_TIMEOUT_S)
+        state = await asyncio.to_thread(self._open_state)
+        self._keeper = SessionKeeper(state)
+        for shard_id in self._configure.shard_ids:
+            self._shards[shard_id] = await self._make_shard(shard_id, state)
+        self._publisher.start()
+        async with asyncio.TaskGroup() as group:
+            parts = [
+                group.create_task(self._receive(), name="ipc-receive"),
+                group.create_task(self._tick(), name="tick"),
+                group.create_task(self._report(), name="report"),
+            ]
+            parts.extend(
+                group.create_task(shard.driver.run(), name=f"shard-{shard.shard_id}") for shard in self._shards.values()
+            )
+            await self._drain(await self._drain_timeout_s)
+            for part in parts:
+                part.cancel()
+        await self._keeper.close()
+        state.close()
+        self._channel.send(self._make_report())  # the last numbers, flush included
+        self._channel.send(Drained())
+        await self._channel.flush()
+
+    def _open_state(self) -> State:
+        configure = self._configure
+        namespace = Namespace.of(configure.token.get_secret_value(), configure.num_shards)
+        return open_state(configure.state_url.get_secret_value(), namespace)
+
+    async def _make_shard(self, shard_id: int, state: State) -> Shard:
+        configure = self._configure
+        machine = Machine(
+            shard_id=shard_id,
+            num_shards=configure.num_shards,
+            token=configure.token.get_secret_value(),
+            intents=configure.intents,
+            compression=configure.compression,
+            gateway_url=configure.gateway_url,
+            rng=random.random,
+            session=await asyncio.to_thread(state.load, shard_id),
+            large_threshold=configure.large_threshold,
+        )
+        return Shard(machine, self._outbox, self._keeper, self._tell_supervisor)
+
+    def _tell_supervisor(self, message: ChildMessage) -> None:
+        self._channel.send(message)
+
+    def _request_drain(self, timeout_s: float) -> None:
+        if not self._drain_timeout_s.done():
+            self._drain_timeout_s.set_result(timeout_s)
+
+    async def _receive(self) -> None:
+        while (message := await self._channel.receive()) is not None:
+            match message:
+                case Ping(nonce=nonce):
+                    self._channel.send(Pong(nonce=nonce))
+                case Permit(shard_id=shard_id, presence=presence):
+                    self._shards[shard_id].driver.grant_permit(presence)
+                case Drain(timeout_s=timeout_s):
+                    self._request_drain(timeout_s)
+                case Configure():
+                    raise AssertionError("a shard process is configured once")
+                case _:
+                    assert_never(message)
+        # The supervisor is gone. Another one may take these shards over, so they must not stay here.
+        self._request_drain(DRAIN_TIMEOUT_S)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            for failure in (self._publisher.failure, self._keeper.failure):
+                if failure is not None:
+                    raise failure
+            for shard in self._shards.values():
+                shard.refresh()
+                if shard.has_changed():
+                    self._changed.set()
+
+    async def _report(self) -> None:
+        while True:
+            self._changed.clear()
+            self._save_sessions()
+            self._channel.send(self._make_report())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), REPORT_S)
+
+    def _make_report(self) -> Report:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        process = ProcessStatus(
+            broker=self._publisher.state.value,
+            broker_error=self._publisher.last_error,
+            pending_bytes=self._outbox.pending_bytes,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            max_rss_bytes=usage.ru_maxrss * _RSS_UNIT_BYTES,
+        )
+        return Report(shards=tuple(shard.status() for shard in self._shards.values()), process=process)
+
+    def _save_sessions(self) -> None:
+        self._keeper.save([session for shard in self._shards.values() if (session := shard.session) is not None])
+
+    async def _drain(self, timeout_s: float) -> None:
+        """Take no further dispatch, publish what is here, note how far that went, leave resumably."""
+        for shard in self._shards.values():
+            shard.drain()
+        flushed = await asyncio.to_thread(self._publisher.stop, timeout_s)
+        for shard in self._shards.values():
+            shard.refresh()
+        self._save_sessions()
+        await asyncio.gather(*(shard.driver.finish(HANDOVER_CLOSE_CODE) for shard in self._shards.values()))
+        log_event(
+            _log,
+            logging.INFO if flushed else logging.WARNING,
+            LogEvent.PROCESS_DRAINED,
+            flushed=flushed,
+            pending_bytes=self._outbox.pending_bytes,
+        )

@@ -1,0 +1,191 @@
+"""One shard in this process: puts what its machine delivers into the outbox and keeps its counters."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gateway_service.connection import Driver
+from gateway_service.contract import session_hash
+from gateway_service.ipc.messages import ChildMessage, Fatal, IdentifySent, PermitCancel, PermitRequest, ShardStatus
+from gateway_service.protocol.effects import Deliver, NoteName
+from gateway_service.protocol.machine import Machine
+from gateway_service.protocol.reconnect import Cause
+from gateway_service.protocol.session import Session
+from gateway_service.publisher.envelope import Envelope
+from gateway_service.publisher.outbox import Outbox
+from gateway_service.shard.keeper import SessionKeeper
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+_NOTE_EVENTS: Final[Mapping[NoteName, tuple[int, LogEvent]]] = {
+    "close.alarming": (logging.ERROR, LogEvent.SHARD_NOTE),
+    "connection.ended": (logging.INFO, LogEvent.SHARD_CLOSED),
+    "dispatch.duplicate": (logging.DEBUG, LogEvent.SHARD_NOTE),
+    "dispatch.gap": (logging.WARNING, LogEvent.SHARD_NOTE),
+    "dispatch.unexpected": (logging.INFO, LogEvent.SHARD_NOTE),
+    "dispatch.unnumbered": (logging.WARNING, LogEvent.SHARD_NOTE),
+    "happening.ignored": (logging.DEBUG, LogEvent.SHARD_NOTE),
+    "heartbeat.acks_missing": (logging.WARNING, LogEvent.SHARD_NOTE),
+    "heartbeat.suppressed": (logging.WARNING, LogEvent.SHARD_NOTE),
+    "opcode.unknown": (logging.DEBUG, LogEvent.SHARD_NOTE),
+    "payload.unexpected": (logging.INFO, LogEvent.SHARD_NOTE),
+    "presence.refused": (logging.WARNING, LogEvent.SHARD_NOTE),
+    "session.forgotten": (logging.WARNING, LogEvent.SESSION_FORGOTTEN),
+    "session.opened": (logging.INFO, LogEvent.SESSION_OPENED),
+    "session.resumed": (logging.INFO, LogEvent.SESSION_RESUMED),
+    "url.refused": (logging.WARNING, LogEvent.SHARD_NOTE),
+}
+"""How each note of the machine is logged."""
+
+
+class Shard:
+    """The host of one machine: everything the machine decides that is not about the socket happens here."""
+
+    def __init__(
+        self, machine: Machine, outbox: Outbox, keeper: SessionKeeper, tell_supervisor: Callable[[ChildMessage], None]
+    ) -> None:
+        self._machine = machine
+        self._outbox = outbox
+        self._keeper = keeper
+        self._tell_supervisor = tell_supervisor
+        self.driver = Driver(machine, self)
+        self.shard_id = machine.shard_id
+        self._num_shards = machine.num_shards
+        self._session: str = ""
+        """Hash of the present session's id."""
+        self._earlier = 0
+        """Dispatches of the sessions before the present one."""
+        self._is_suspended = False
+        self._has_changed = False
+        self._since = time.time()
+        self._resumes = 0
+        self._identifies = 0
+        self._reconnects = 0
+        if machine.session is not None:
+            self._follow(machine.session)
+
+    def _follow(self, session: Session) -> None:
+        if self._session:
+            # What the old session still has in the outbox is published all the same, so it may be counted now.
+            self._earlier += self._outbox.counts(self._session).received
+            self._outbox.close_session(self._session)
+        self._session = session_hash(session.session_id)
+        self._outbox.open_session(self._session, session.seq)
+
+    # What the machine decides.
+
+    def deliver(self, dispatch: Deliver) -> None:
+        has_room = self._outbox.put(
+            Envelope(
+                dispatch.event,
+                dispatch.seq,
+                self._session,
+                self.shard_id,
+                self._num_shards,
+                dispatch.guild_id,
+                time.time(),
+                dispatch.kind,
+                dispatch.raw,
+            )
+        )
+        if not has_room and not self._is_suspended:
+            self._is_suspended = True
+            # Not from inside the machine's own call: what was read together with this dispatch is still stored.
+            asyncio.get_running_loop().call_soon(self._suspend)
+
+    def request_permit(self) -> None:
+        self._tell_supervisor(PermitRequest(shard_id=self.shard_id))
+
+    def cancel_permit(self) -> None:
+        self._tell_supervisor(PermitCancel(shard_id=self.shard_id))
+
+    def identify_sent(self) -> None:
+        self._identifies += 1
+        self._tell_supervisor(IdentifySent(shard_id=self.shard_id))
+        log_event(_log, logging.INFO, LogEvent.SHARD_IDENTIFYING, shard_id=self.shard_id)
+
+    def session_opened(self, session: Session) -> None:
+        self._follow(session)
+        self._keeper.save([session])
+
+    def session_forgotten(self) -> None:
+        self._keeper.forget(self.shard_id)
+
+    def stopped(self, code: int | None, reason: str) -> None:
+        log_event(_log, logging.ERROR, LogEvent.SHARD_FATAL, shard_id=self.shard_id, code=code, reason=reason)
+        self._tell_supervisor(Fatal(shard_id=self.shard_id, code=code, reason=reason))
+
+    def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:
+        if name == "connection.ended":
+            self._reconnects += 1
+        elif name == "session.resumed":
+            self._resumes += 1
+        level, event = _NOTE_EVENTS[name]
+        if fields.get("cause") is Cause.ZOMBIE:
+            level, event = logging.WARNING, LogEvent.SHARD_ZOMBIED
+        note = name if event is LogEvent.SHARD_NOTE else None
+        log_event(_log, level, event, shard_id=self.shard_id, session=self._session or None, note=note, **fields)
+
+    def state_changed(self) -> None:
+        self._since = time.time()
+        self._has_changed = True
+        log_event(_log, logging.DEBUG, LogEvent.SHARD_STATE, shard_id=self.shard_id, state=self._machine.state)
+
+    # What the process asks for.
+
+    def refresh(self) -> None:
+        """Tell the machine how far the broker is, and reconnect when the outbox has room again."""
+        if self._session and (seq := self._outbox.published_seq(self._session)) is not None:
+            self._machine.published(seq)
+        if self._is_suspended and self._outbox.has_settled:
+            self._is_suspended = False
+            log_event(_log, logging.INFO, LogEvent.SHARD_UNSUSPENDED, shard_id=self.shard_id)
+            self.driver.tell(self._machine.unsuspend)
+
+    def has_changed(self) -> bool:
+        """Tell whether the state is another one than at the last call."""
+        changed, self._has_changed = self._has_changed, False
+        return changed
+
+    @property
+    def session(self) -> Session | None:
+        """What another process needs to resume this shard, as of the last :meth:`refresh`."""
+        return self._machine.session
+
+    def drain(self) -> None:
+        """Take no further dispatch; heartbeats go on."""
+        self.driver.tell(self._machine.drain)
+
+    def status(self) -> ShardStatus:
+        """Return what operators want to know of this shard."""
+        machine = self._machine
+        counts = self._outbox.counts(self._session)
+        return ShardStatus(
+            shard_id=self.shard_id,
+            state=machine.state.value,
+            session=self._session or None,
+            received_seq=machine.received_seq,
+            published_seq=self._outbox.published_seq(self._session),
+            latency_s=machine.latency_s,
+            guilds=machine.guild_count,
+            received=self._earlier + counts.received,
+            published=self._earlier + counts.published,
+            pending_bytes=counts.pending_bytes,
+            resumes=self._resumes,
+            identifies=self._identifies,
+            reconnects=self._reconnects,
+            since=self._since,
+        )
+
+    def _suspend(self) -> None:
+        log_event(
+            _log,
+            logging.WARNING,
+            LogEvent.SHARD_SUSPENDED,
+            shard_id=self.shard_id,
+            pending_bytes=self._outbox.pending_bytes,
+        )
+        self.driver.tell(self._machine.suspend)

@@ -1,0 +1,32 @@
+"""What outlives a process: sessions, and when each identify key was last used."""
+
+from pathlib import Path
+from typing import Final
+
+from gateway_service.errors import ConfigurationError
+from gateway_service.state.namespace import Namespace
+from gateway_service.state.ports import IdentifyLog, SessionStore, State
+
+__all__ = ["IdentifyLog", "Namespace", "SessionStore", "State", "open_state"]
+
+_SQLITE_PREFIX: Final = "sqlite:///"
+
+
+def open_state(url: str, namespace: Namespace) -> State:
+    """Open the store that ``url`` names, and make it if it is not there yet.
+
+    Args:
+        url: ``sqlite:///relative/path.db`` or ``sqlite:////absolute/path.db``.
+        namespace: Whose state it is; several bots and shard counts share one store.
+
+    Raises:
+        ConfigurationError: The URL is of no known form.
+        StateUnavailable: The store cannot be read or written.
+    """
+    # Imported here so that a process loads the client of its own store only.
+    path = url.removeprefix(_SQLITE_PREFIX)
+    if path in {url, "", "/"} or "?" in path:
+        raise ConfigurationError("state_url: must be sqlite:/// and a path, without a query")
+    from gateway_service.state.sqlite import SqliteState
+
+    return SqliteState(Path(path), namespace)

@@ -1,0 +1,204 @@
+"""State in one SQLite file on this machine, shared by the supervisor and all shard processes."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from gateway_service.errors import StateUnavailable
+from gateway_service.protocol.session import Session
+from gateway_service.state.claims import Claims
+from gateway_service.state.namespace import Namespace
+
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = (
+    """
+    CREATE TABLE sessions (
+        bot_id TEXT NOT NULL,
+        num_shards INTEGER NOT NULL,
+        shard_id INTEGER NOT NULL,
+        session TEXT NOT NULL,
+        PRIMARY KEY (bot_id, num_shards, shard_id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE identifies (
+        bot_id TEXT NOT NULL,
+        key INTEGER NOT NULL,
+        sent_at REAL NOT NULL,
+        PRIMARY KEY (bot_id, key)
+    ) WITHOUT ROWID
+    """,
+)
+# A writer holds the file for well below a millisecond. This long only passes when the disk hangs or a foreign program
+# (a backup, a shell) has the file locked. A drain may have to wait for it twice, inside its ten seconds.
+DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
+
+_CURES: Final[Mapping[int, str]] = {
+    sqlite3.SQLITE_BUSY: "another program has it locked; close that program",
+    sqlite3.SQLITE_LOCKED: "another program has it locked; close that program",
+    sqlite3.SQLITE_READONLY: "it cannot be written; give this user the right to write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give this user the right to read and write the file and its folder",
+    sqlite3.SQLITE_PERM: "it cannot be opened; give this user the right to read and write the file and its folder",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite file; move it away or name another file",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away (shards will IDENTIFY instead of RESUME)",
+    sqlite3.SQLITE_FULL: "the disk is full; make room",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write it",
+}
+
+
+class SqliteState:
+    """The sessions and the identify log of one namespace in one file. See :mod:`gateway_service.state.ports`."""
+
+    def __init__(self, path: Path, namespace: Namespace, *, busy_timeout_s: float = DEFAULT_BUSY_TIMEOUT_S) -> None:
+        """Open the file; make it and its folder if they are not there.
+
+        Raises:
+            StateUnavailable: It cannot be read or written, or a newer version made it.
+        """
+        self._path = path.absolute()
+        self._namespace = namespace
+        self._busy_timeout_s = busy_timeout_s
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._claims: Claims | None = None
+        with self._errors_mapped():
+            self._open()
+
+    def load(self, shard_id: int) -> Session | None:
+        with self._in_use():
+            row = self._connection.execute(
+                "SELECT session FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?",
+                (self._namespace.bot_id, self._namespace.num_shards, shard_id),
+            ).fetchone()
+        if row is None:
+            return None
+        try:
+            return Session.from_json(row[0])
+        except ValueError:
+            return None
+
+    def save(self, sessions: Iterable[Session]) -> None:
+        rows = [
+            (self._namespace.bot_id, self._namespace.num_shards, session.shard_id, session.to_json())
+            for session in sessions
+        ]
+        with self._in_use(), self._transaction():
+            self._connection.executemany("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", rows)
+
+    def forget(self, shard_id: int) -> None:
+        with self._in_use():
+            self._connection.execute(
+                "DELETE FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?",
+                (self._namespace.bot_id, self._namespace.num_shards, shard_id),
+            )
+
+    def last_sent(self) -> Mapping[int, float]:
+        with self._in_use():
+            rows = self._connection.execute(
+                "SELECT key, sent_at FROM identifies WHERE bot_id = ?", (self._namespace.bot_id,)
+            ).fetchall()
+        return dict(rows)
+
+    def record(self, key: int, sent_at: float) -> None:
+        with self._in_use():
+            self._connection.execute(
+                "INSERT INTO identifies VALUES (?, ?, ?)"
+                " ON CONFLICT (bot_id, key) DO UPDATE SET sent_at = excluded.sent_at WHERE excluded.sent_at > sent_at",
+                (self._namespace.bot_id, key, sent_at),
+            )
+
+    def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:
+        with self._in_use():
+            if self._claims is None:
+                self._claims = Claims(self._path.with_name(f"{self._path.name}.lock"), self._namespace)
+            return self._claims.take(shard_ids)
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._connection.close()
+            if self._claims is not None:
+                self._claims.close()
+                self._claims = None
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            self._path.touch(mode=0o600)  # with the token, a session id lets anybody read what the bot receives
+        self._connection = sqlite3.connect(
+            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare()
+            self._file = _identity_of(self._path)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _refuse_lost_file(self) -> None:
+        """Notice that the file is not in its place any more: SQLite would write on, where nobody finds it.
+
+        A new one takes its place at once, and the failure tells the caller to write everything again.
+        """
+        if not self._is_closed and _identity_of(self._path) != self._file:
+            self._connection.close()
+            self._open()
+            raise StateUnavailable(str(self._path), "it was removed or replaced while in use; it is made again")
+
+    def _prepare(self) -> None:
+        # In WAL mode a crash of this program loses nothing with NORMAL; only a crash of the machine may lose the last
+        # commits, and then what they said about sessions is minutes old anyway when the machine is back.
+        # See SQLite: PRAGMA synchronous.
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        with self._transaction():
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for table in _SCHEMA:
+                    self._connection.execute(table)
+            elif version != SCHEMA_VERSION:
+                raise StateUnavailable(
+                    str(self._path),
+                    f"it has schema {version} and this version knows {SCHEMA_VERSION}; name another file",
+                )
+            # Also when it says so already: a file that cannot be written would only fail at the first session.
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Write-lock the file from the start: a read lock that grows fails at once when two processes try it."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        with self._lock, self._errors_mapped():
+            self._refuse_lost_file()
+            yield
+
+    @contextlib.contextmanager
+    def _errors_mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            primary_code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+            raise StateUnavailable(str(self._path), _CURES.get(primary_code, str(exc))) from exc
+        except OSError as exc:
+            raise StateUnavailable(str(self._path), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino

@@ -1,0 +1,119 @@
+"""Everything that is checked and asked before the first shard process starts."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway_service.errors import StateUnavailable
+from gateway_service.settings import GatewayOptions
+from gateway_service.state import Namespace, State, open_state
+from gateway_service.supervisor.broker_check import Connect, check_broker
+from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
+from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_run
+from gateway_service.supervisor.presence import PresenceProvider
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+# A service that was told to stop is gone after ten seconds.
+CLAIM_PATIENCE_S: Final = 12.0
+_CLAIM_RETRY_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootstrap:
+    """What a supervisor runs by, beside its options."""
+
+    gateway_url: str
+    num_shards: int
+    max_concurrency: int
+    blocks: tuple[tuple[int, ...], ...]
+    """The shards of each process."""
+    presence: PresenceProvider
+    state: State
+    """Open; whoever holds this closes it."""
+
+
+async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker: Connect) -> Bootstrap:
+    """Check what can be checked, so that a mistake is one sentence now and not a loop of restarts later.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+        TokenRefused: Discord does not know the token.
+        ServiceUnavailable: API, broker or state store do not answer.
+    """
+    presence = PresenceProvider(options.presence)
+    gateway_url, num_shards, max_concurrency = await _gateway(options, patience)
+    shard_ids = shards_to_run(options.shards, num_shards)
+    blocks = processes_for(shard_ids, options.processes, cpu_count())
+    await check_broker(options.broker_url, connect_broker)
+    namespace = Namespace.of(options.token.get_secret_value(), num_shards)
+    state = await asyncio.to_thread(open_state, options.state_url.get_secret_value(), namespace)
+    try:
+        await claim_shards(state, shard_ids, str(options.state_url), CLAIM_PATIENCE_S)
+    except BaseException:
+        state.close()
+        raise
+    return Bootstrap(
+        gateway_url=gateway_url,
+        num_shards=num_shards,
+        max_concurrency=max_concurrency,
+        blocks=blocks,
+        presence=presence,
+        state=state,
+    )
+
+
+async def claim_shards(state: State, shard_ids: Sequence[int], where: str, patience_s: float) -> None:
+    """Make sure that no other service of this state runs a shard of ours; one that ends just now is waited for.
+
+    Raises:
+        StateUnavailable: It does not end.
+    """
+    deadline = asyncio.get_running_loop().time() + patience_s
+    is_told = False
+    while taken := await asyncio.to_thread(state.claim, shard_ids):
+        shards = as_ranges(sorted(taken))
+        if asyncio.get_running_loop().time() >= deadline:
+            raise StateUnavailable(
+                where, f"another service runs shards {shards} with it; stop that one, or give each its own --shards"
+            )
+        if not is_told:
+            is_told = True
+            log_event(_log, logging.WARNING, LogEvent.SERVICE_WAITING, shards=shards, at_most_s=patience_s)
+        await asyncio.sleep(_CLAIM_RETRY_S)
+
+
+async def _gateway(options: GatewayOptions, patience: Patience) -> tuple[str, int, int]:
+    """Return URL, shard count and max_concurrency; Discord is asked for what the options leave open."""
+    if options.url is not None and options.shard_count != "auto":
+        return options.url, options.shard_count, 1  # the pace that is right for every bot
+    info = await fetch_gateway_info(options.api_url, options.token.get_secret_value(), patience)
+    num_shards = info.shards if options.shard_count == "auto" else options.shard_count
+    shard_ids = shards_to_run(options.shards, num_shards)
+    _log_info(info, num_starts=len(shard_ids))
+    return options.url or info.url, num_shards, info.max_concurrency
+
+
+def _log_info(info: GatewayInfo, num_starts: int) -> None:
+    log_event(
+        _log,
+        # Shards with a stored session resume, which is free; how many will is known when they have tried.
+        logging.WARNING if info.identifies_remaining < num_starts else logging.INFO,
+        LogEvent.GATEWAY_INFO,
+        url=info.url,
+        shards=info.shards,
+        max_concurrency=info.max_concurrency,
+        identifies_remaining=info.identifies_remaining,
+        identifies_total=info.identifies_total,
+        reset_after_s=info.reset_after_s,
+    )
+
+
+def cpu_count() -> int:
+    """Return how many CPUs this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -1,0 +1,279 @@
+"""The supervisor: brings a bot's shard processes up, keeps them up, takes them down in order."""
+
+import asyncio
+import logging
+import random
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self
+
+from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK
+from gateway_service.ipc.messages import Configure
+from gateway_service.protocol.identify import IdentifyScheduler
+from gateway_service.settings import GatewayOptions
+from gateway_service.state import State
+from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap
+from gateway_service.supervisor.broker_check import Connect, connect_once
+from gateway_service.supervisor.child import SHARD_COMMAND
+from gateway_service.supervisor.gateway_info import Patience
+from gateway_service.supervisor.identify import PermitOwner, monotonic_last_sent
+from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, is_insisting, stops_whole_bot
+from gateway_service.supervisor.slot import Slot
+from gateway_service.supervisor.status import Snapshot
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+# At the start no permit is given before every process has its shards, and these have had a moment to connect. One
+# process that is slow to start holds the others up for this long at most.
+START_TOGETHER_S: Final = 10.0
+GATHER_S: Final = 0.5
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Supervisor:
+    """Runs the shards of one bot on this host.
+
+    As a program: ``sys.exit(Supervisor(options).run())``. Inside another one::
+
+        async with Supervisor(options) as supervisor:
+            ...  # shards run; supervisor.snapshot() tells how they are
+            exit_code = await supervisor.wait()  # until a fatal cause ends them
+
+    Leaving the block drains: what was received is published, sessions are saved and stay resumable.
+    """
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        *,
+        policy: Policy | None = None,
+        patience: Patience | None = None,
+        command: Sequence[str] = SHARD_COMMAND,
+        connect_broker: Connect = connect_once,
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            options: What to run.
+            policy: When processes are restarted, given up and killed.
+            patience: How long to try Discord's REST API.
+            command: Program and arguments of a shard process, ``--ipc-fd`` follows.
+            connect_broker: Tells whether the broker can be reached.
+        """
+        self._options = options
+        self._policy = policy or Policy()
+        self._patience = patience or Patience()
+        self._command = command
+        self._connect_broker = connect_broker
+        self._num_shards = 0
+        self._slots: tuple[Slot, ...] = ()
+        self._serving: asyncio.Task[int] | None = None
+        self._stopping = asyncio.Event()
+        self._killing = asyncio.Event()
+        self._exit_code = EX_OK
+        self._signalled_at: float | None = None
+
+    def run(self) -> int:
+        """Run until SIGTERM, SIGINT or a fatal cause, and return the exit code. For the main thread of a program.
+
+        The first signal drains, which takes ten seconds at most. Ctrl-C pressed again, or any signal two seconds or
+        more after the first, ends everything at once. When this returns, both signals are ignored: the program ends.
+
+        Raises:
+            GatewayServiceError: It could not start.
+        """
+        return asyncio.run(self._run())
+
+    async def __aenter__(self) -> Self:
+        """Check everything that can be checked, then start the shard processes.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+            TokenRefused: Discord does not know the token.
+            ServiceUnavailable: API, broker or state store do not answer.
+        """
+        await self._start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Drain and wait for the end; being cancelled meanwhile ends everything at once."""
+        self.request_stop("the program ends")
+        assert self._serving is not None
+        await self._serving
+
+    async def wait(self) -> int:
+        """Wait until the service ended, by :meth:`request_stop` or a fatal cause; return its exit code."""
+        assert self._serving is not None, "the supervisor is not started"
+        return await asyncio.shield(self._serving)
+
+    def request_stop(self, reason: str, exit_code: int = EX_OK) -> None:
+        """Begin to drain; returns at once. The first reason counts."""
+        if not self._stopping.is_set():
+            log_event(
+                _log,
+                logging.INFO if exit_code == EX_OK else logging.ERROR,
+                LogEvent.SERVICE_STOPPING,
+                reason=reason,
+                exit_code=exit_code,
+            )
+            self._exit_code = exit_code
+            self._stopping.set()
+
+    def snapshot(self) -> Snapshot:
+        """Return where every shard and process is now, as of their last reports."""
+        shards = [shard for slot in self._slots for shard in slot.shards()]
+        return Snapshot(
+            num_shards=self._num_shards,
+            shards=tuple(sorted(shards, key=lambda shard: shard.shard_id)),
+            processes=tuple(slot.snapshot() for slot in self._slots),
+        )
+
+    # What slots tell.
+
+    def shard_stopped(self, shard_id: int, code: int | None, reason: str) -> None:
+        """Discord refused a shard for good: end when no shard is left, or the others would be refused as well."""
+        if stops_whole_bot(code) or not any(slot.has_shards for slot in self._slots):
+            self.request_stop(str(fatal_close(shard_id, code, reason)), EX_CONFIG)
+
+    def slot_given_up(self, index: int, decision: GiveUp) -> None:
+        """A process cannot be kept alive: end, so that whoever supervises this service sees it.
+
+        Where its configuration was refused a restart of everything would not help either, so the others go on.
+        """
+        if decision.exit_code != EX_CONFIG or not any(slot.has_shards for slot in self._slots):
+            self.request_stop(f"shard process {index} is given up: {decision.reason}", decision.exit_code)
+
+    async def _run(self) -> int:
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+        assert main is not None
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self._signalled, number, main)
+        try:
+            async with self:
+                return await self.wait()
+        except asyncio.CancelledError:
+            if self._signalled_at is not None:  # it came before anything ran
+                return EX_OK
+            raise
+        finally:
+            for number in _STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # all is done: a late one must not spoil the exit code
+
+    def _signalled(self, number: signal.Signals, main: asyncio.Task[Any]) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._signalled_at is None:
+            self._signalled_at = now
+            if self._serving is None:
+                main.cancel()
+            else:
+                self.request_stop(f"received {number.name}")
+        elif is_insisting(number, now - self._signalled_at):
+            self._exit_code = EX_INTERRUPTED
+            self._killing.set()
+
+    async def _start(self) -> None:
+        plan = await bootstrap(self._options, self._patience, self._connect_broker)
+        try:
+            permits = await self._make_permits(plan)
+        except BaseException:
+            plan.state.close()
+            raise
+        self._num_shards = plan.num_shards
+        self._slots = tuple(
+            Slot(
+                index,
+                block,
+                command=self._command,
+                configure=partial(self._configure, plan),
+                permits=permits,
+                owner=self,
+                policy=self._policy,
+            )
+            for index, block in enumerate(plan.blocks)
+        )
+        log_event(
+            _log,
+            logging.INFO,
+            LogEvent.SERVICE_STARTED,
+            shards=sum(map(len, plan.blocks)),
+            num_shards=plan.num_shards,
+            processes=len(plan.blocks),
+            gateway=plan.gateway_url,
+            broker=str(self._options.broker_url),
+            state=str(self._options.state_url),
+        )
+        self._serving = asyncio.create_task(self._serve(permits, plan.state), name="supervisor")
+
+    async def _make_permits(self, plan: Bootstrap) -> PermitOwner:
+        last_sent = monotonic_last_sent(
+            await asyncio.to_thread(plan.state.last_sent),
+            max_concurrency=plan.max_concurrency,
+            wall_now=time.time(),
+            now=asyncio.get_running_loop().time(),
+        )
+        scheduler = IdentifyScheduler(plan.max_concurrency, rng=random.random, last_sent=last_sent)
+        return PermitOwner(scheduler, plan.state, plan.presence.presence_of, self._grant)
+
+    def _grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
+        for slot in self._slots:
+            if shard_id in slot.shard_ids:
+                slot.grant(shard_id, presence)
+
+    def _configure(self, plan: Bootstrap, shard_ids: tuple[int, ...]) -> Configure:
+        options = self._options
+        return Configure(
+            token=options.token,
+            gateway_url=plan.gateway_url,
+            num_shards=plan.num_shards,
+            shard_ids=shard_ids,
+            intents=int(options.intents),
+            compression=options.compression,
+            large_threshold=options.large_threshold,
+            broker_url=options.broker_url,
+            state_url=options.state_url,
+            log_level=options.log_level,
+            log_format=options.log_format,
+        )
+
+    async def _grant_permits(self, permits: PermitOwner) -> None:
+        """Let the shards of all processes ask before the first is served: the lowest ids identify first (I2)."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_TOGETHER_S):
+                for slot in self._slots:
+                    await slot.answered.wait()
+                await asyncio.sleep(GATHER_S)
+        await permits.run()
+
+    async def _serve(self, permits: PermitOwner, state: State) -> int:
+        """Run permits and processes until a stop is requested, then drain; return the exit code."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                granting = group.create_task(self._grant_permits(permits), name="permits")
+                running = [group.create_task(slot.run(), name=f"process-{slot.index}") for slot in self._slots]
+                killing = group.create_task(self._killing.wait(), name="kill-request")
+                await self._stopping.wait()
+                granting.cancel()
+                for slot in self._slots:
+                    slot.drain()
+                ended = group.create_task(asyncio.wait(running), name="drain")
+                await asyncio.wait(
+                    [ended, killing], timeout=self._policy.kill_after_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                for slot, task in zip(self._slots, running, strict=True):
+                    if not task.done():
+                        slot.kill()
+                await ended
+                killing.cancel()
+        finally:
+            state.close()
+        log_event(_log, logging.INFO, LogEvent.SERVICE_STOPPED, exit_code=self._exit_code)
+        return self._exit_code

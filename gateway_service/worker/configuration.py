@@ -1,0 +1,49 @@
+"""Celery settings for workers: what our settings say, and the defaults under which no dispatch is lost."""
+
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from gateway_service.settings import load_worker_options
+from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
+
+# How long a message of a killed worker stays away on Redis. A handler must be done within that time, and a
+# message that waits for a longer countdown runs more than once. See Celery: Using Redis, visibility timeout.
+REDIS_VISIBILITY_TIMEOUT_S: Final = 60
+_REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "sentinel"})
+
+
+def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
+    """Return the settings of our Celery application.
+
+    Args:
+        environment: Read, and given our broker: Celery prefers ``CELERY_BROKER_URL`` to every configuration.
+
+    Raises:
+        ConfigurationError: Some setting is wrong.
+    """
+    options = load_worker_options(environment)
+    broker_url = options.broker_url.get_secret_value()
+    if "CELERY_BROKER_URL" in environment:
+        environment["CELERY_BROKER_URL"] = broker_url
+    is_redis = options.broker_url.scheme in _REDIS_SCHEMES
+    return {
+        "broker_url": broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_heartbeat": 10,  # seconds; Celery's two minutes are long for a bot that answers people
+        "broker_transport_options": {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if is_redis else {},
+        "include": options.tasks,
+        "accept_content": [CONTENT_TYPE, PLAIN_JSON],
+        "result_accept_content": [PLAIN_JSON],
+        "task_ignore_result": True,
+        # A message is gone when its handler is done, not when it begins.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        # Celery 5.7 with kombu 5.7 stalls a solo pool at a prefetch count below 4 (Hub.create_loop).
+        "worker_prefetch_multiplier": 16,
+        "worker_send_task_events": True,
+        # Delayed delivery on quorum queues needs a topic exchange.
+        "task_default_queue_type": "quorum",
+        "task_default_exchange_type": "topic",
+        "task_create_missing_queue_type": "quorum",
+        "task_create_missing_queue_exchange_type": "topic",
+    }

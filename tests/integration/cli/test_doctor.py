@@ -1,0 +1,83 @@
+"""``gateway-service doctor`` on real parts."""
+
+import asyncio
+import json
+import os
+import sys
+
+import pytest
+
+from gateway_service.doctor import examine
+from gateway_service.errors import EX_OK, EX_UNAVAILABLE
+from gateway_service.simulator import Simulator, SimulatorConfig
+
+
+@pytest.fixture
+async def simulator():
+    async with Simulator(SimulatorConfig(shards=2)) as running:
+        yield running
+
+
+@pytest.fixture
+def env(simulator, valkey_url, tmp_path):
+    return {
+        "DISCORD_TOKEN": simulator.token,
+        "GATEWAY_API_URL": simulator.api_url,
+        "GATEWAY_BROKER_URL": valkey_url,
+        "GATEWAY_STATE_URL": f"sqlite:///{tmp_path}/state.db",
+    }
+
+
+async def verdicts(env):
+    return {finding.check: finding.verdict for finding in await examine({}, env, None)}
+
+
+async def test_everything_is_well_when_everything_is_there(env):
+    assert await verdicts(env) == dict.fromkeys(("settings", "token", "clock", "broker", "state", "shards"), "ok")
+
+
+async def test_rabbitmq_is_tried_as_the_publisher_would(env, rabbitmq_url):
+    assert (await verdicts({**env, "GATEWAY_BROKER_URL": rabbitmq_url}))["broker"] == "ok"
+
+
+async def test_a_wrong_token_does_not_hide_the_state_of_the_rest(env):
+    found = await verdicts({**env, "DISCORD_TOKEN": "MTIz.not.known"})
+
+    assert (found["token"], found["broker"], found["state"], found["shards"]) == ("fail", "ok", "ok", "skip")
+
+
+async def test_a_wrong_setting_leaves_nothing_else_to_check(env):
+    found = await verdicts({**env, "GATEWAY_SHARD_COUNT": "0"})
+
+    assert found == {"settings": "fail"} | dict.fromkeys(("token", "clock", "broker", "state", "shards"), "skip")
+
+
+async def run(env, *flags):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "DISCORD_"))}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway_service", "doctor", *flags),
+        env={**clean, **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, error = await process.communicate()
+    assert error == b""
+    return process.returncode, output.decode()
+
+
+async def test_one_line_tells_of_each_check(env):
+    code, output = await run(env)
+
+    assert code == EX_OK
+    assert [line.split()[:2] for line in output.splitlines()] == [
+        ["ok", check] for check in ("settings", "token", "clock", "broker", "state", "shards")
+    ]
+
+
+async def test_json_has_the_cure_of_what_fails(env):
+    code, output = await run({**env, "GATEWAY_BROKER_URL": "amqp://me:hidden@127.0.0.1:9//"}, "--json")
+
+    (broker,) = [finding for finding in json.loads(output) if finding["check"] == "broker"]
+    assert (code, broker["verdict"], broker["exit_code"]) == (EX_UNAVAILABLE, "fail", EX_UNAVAILABLE)
+    assert broker["cure"] == "start the broker, or set GATEWAY_BROKER_URL to one that runs"
+    assert "hidden" not in output

@@ -1,0 +1,210 @@
+"""One SQLite file under many hands, and when it is broken."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway_service.errors import StateUnavailable
+from gateway_service.state import Namespace, open_state
+from gateway_service.state.sqlite import SCHEMA_VERSION, SqliteState
+
+BOT = Namespace("100", 4)
+
+WRITER = """
+import sys
+from pathlib import Path
+from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.session import Session
+from gateway_service.state import Namespace
+from gateway_service.state.sqlite import SqliteState
+
+shard_id = int(sys.argv[2])
+state = SqliteState(Path(sys.argv[1]), Namespace("100", 4))
+for seq in range(200):
+    state.save([Session(session_id="s", resume_gateway_url="u", seq=seq, shard_id=shard_id, num_shards=4, intents=1,
+                        guilds=GuildSnapshot())])
+    state.record(seq % 2, float(seq))
+state.close()
+"""
+
+
+def opened(path, **settings):
+    return SqliteState(path, BOT, **settings)
+
+
+def test_several_processes_make_and_write_one_file(tmp_path):
+    path = tmp_path / "state.db"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(shard_id)],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        )
+        for shard_id in range(4)
+    ]
+
+    assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
+    state = opened(path)
+    assert [state.load(shard_id).seq for shard_id in range(4)] == [199] * 4
+    assert dict(state.last_sent()) == {0: 198.0, 1: 199.0}
+    state.close()
+
+
+def test_a_relative_path_starts_at_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    open_state("sqlite:///.gateway/state.db", BOT).close()
+
+    assert (tmp_path / ".gateway" / "state.db").is_file()
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path):
+    opened(tmp_path / "state.db").close()
+
+    assert (tmp_path / "state.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_session_that_cannot_be_read_is_as_good_as_none(tmp_path):
+    path = tmp_path / "state.db"
+    opened(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO sessions VALUES ('100', 4, 0, '{\"of\": \"another version\"}')")
+    connection.close()
+
+    state = opened(path)
+    assert state.load(0) is None
+    state.close()
+
+
+def make_foreign(path):
+    path.write_text("this is no database, and long enough to be seen as something else than an empty file" * 20)
+
+
+def make_corrupt(path):
+    opened(path).close()
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + b"\xa5" * (len(content) - 100))
+
+
+def make_newer(path):
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+
+
+def make_directory(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "cure"),
+    [
+        (make_foreign, "it is no SQLite file; move it away or name another file"),
+        (make_corrupt, "move it away"),
+        (make_newer, f"schema {SCHEMA_VERSION + 1}"),
+        (make_directory, "it cannot be opened; give this user the right to"),
+    ],
+    ids=["foreign", "corrupt", "newer", "directory"],
+)
+def test_a_broken_file_is_named_with_its_cure(tmp_path, break_it, cure):
+    path = tmp_path / "state.db"
+    break_it(path)
+
+    with pytest.raises(StateUnavailable) as caught:
+        opened(path).load(0)
+    assert str(path) in str(caught.value)
+    assert cure in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(
+        StateUnavailable, match=r"file/state\.db is not available: it cannot be made: File exists: .*/file"
+    ):
+        opened(tmp_path / "file" / "state.db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_only_be_read_is_told(tmp_path):
+    path = tmp_path / "state.db"
+    opened(path).close()
+    path.chmod(0o400)
+
+    with pytest.raises(StateUnavailable, match="give this user the right"):
+        opened(path)
+
+
+def test_a_locked_file_is_told_after_the_busy_timeout_and_works_again_after(tmp_path):
+    path = tmp_path / "state.db"
+    state = opened(path, busy_timeout_s=0.05)
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StateUnavailable, match="another program has it locked"):
+        state.record(0, 1.0)
+    foreign.execute("ROLLBACK")
+    foreign.close()
+
+    state.record(0, 2.0)
+
+    assert dict(state.last_sent()) == {0: 2.0}
+    state.close()
+
+
+@pytest.mark.parametrize("put_another", [False, True], ids=["removed", "replaced"])
+def test_a_file_that_vanishes_in_use_is_told_and_made_again(tmp_path, put_another):
+    path = tmp_path / "state.db"
+    state = opened(path)
+    state.record(0, 1.0)
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    if put_another:
+        opened(path).close()
+
+    with pytest.raises(StateUnavailable, match="removed or replaced while in use; it is made again"):
+        state.record(0, 2.0)
+    state.record(0, 3.0)
+    state.close()
+
+    assert path.stat().st_mode & 0o077 == 0
+    assert dict(opened(path).last_sent()) == {0: 3.0}
+
+
+CLAIMER = """
+import sys
+from pathlib import Path
+from gateway_service.state import Namespace
+from gateway_service.state.sqlite import SqliteState
+
+print(sorted(SqliteState(Path(sys.argv[1]), Namespace("100", 4)).claim([1, 2])), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_shards_belong_to_one_process_until_it_ends(tmp_path):
+    path = tmp_path / "state.db"
+    ours, of_another_bot = opened(path), SqliteState(path, Namespace("200", 4))
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIMER, str(path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout.readline() == b"[]\n"
+        claims = [ours.claim([0, 1, 2, 3]), ours.claim([0, 3]), of_another_bot.claim([1])]
+        other.kill()
+
+    assert claims == [{1, 2}, frozenset(), frozenset()]
+    assert ours.claim([0, 1, 2, 3]) == frozenset()
+    ours.close()
+    of_another_bot.close()
+
+
+def test_a_closed_store_says_so(tmp_path):
+    state = opened(tmp_path / "state.db")
+    state.close()
+
+    with pytest.raises(StateUnavailable, match="closed"):
+        state.load(0)

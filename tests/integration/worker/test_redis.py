@@ -1,0 +1,66 @@
+"""The same handlers on a Redis broker, in a worker that runs them in its own process."""
+
+import json
+
+import pytest
+
+from gateway_service.contract import DEAD_QUEUE
+from tests.support.waiting import wait_until
+from tests.support.worker import publish, running_worker, take
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+@pytest.fixture(scope="module")
+def url(valkey):
+    valkey.start()
+    valkey.flush()
+    return valkey.url
+
+
+@pytest.fixture(scope="module")
+def worker(url, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("redis")
+    with running_worker(url, directory, "tests.support.worker_tasks", "-P", "solo") as worker:
+        yield worker
+
+
+def test_handlers_in_one_process_do_not_see_each_others_changes(worker, url):
+    dispatch_id = publish(url, "MESSAGE_CREATE", b'{"content":"hi"}')
+
+    wait_until(lambda: len(worker.runs(dispatch_id)) == 3)
+
+    assert [(run["handler"], run["data"]) for run in worker.runs(dispatch_id)] == [
+        ("changing", {"content": "hi"}),
+        ("retrying", {"content": "hi"}),
+        ("failing", {"content": "hi"}),
+    ]
+
+
+@pytest.mark.parametrize("countdown", ["0", "0.4"])
+def test_a_retry_runs_that_handler_again_and_no_other(worker, url, countdown):
+    raw = b'{"retry_in_s":%s,"n":18446744073709551617,"t":{"__type__":"uuid","__value__":1}}' % countdown.encode()
+    dispatch_id = publish(url, "MESSAGE_CREATE", raw)
+
+    first, second = worker.wait_for(dispatch_id, "retrying", times=2)
+
+    assert {**first, "retries": 1} == second
+    assert second["data"] == json.loads(raw)
+    assert len(worker.runs(dispatch_id)) == 4
+
+
+def test_what_cannot_be_run_is_dead_and_not_lost(url):
+    dispatch_id = publish(url, "MESSAGE_CREATE", b"{}", body=b"[[{")
+
+    dead = wait_until(lambda: take(url, DEAD_QUEUE))
+
+    assert (dead.headers["id"], dead.body) == (dispatch_id, b"[[{")
+    assert dead.headers["reason"].startswith("its body is not JSON")
+
+
+def test_a_task_named_after_an_event_gets_its_dispatches(worker, url):
+    dispatch_id = publish(url, "PLAIN", b'{"n":1}')
+
+    [run] = worker.wait_for(dispatch_id, "plain")
+
+    assert run["data"] == {"n": 1}

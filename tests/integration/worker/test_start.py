@@ -1,0 +1,70 @@
+"""A worker that cannot start says why in one line, before it touches a broker."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gateway_service.errors import EX_CONFIG
+from tests.support.worker import celery_command, worker_environment
+
+# What else may be wrong with a module: tests/unit/worker/test_modules.py and test_gateway.py.
+CASES = {
+    "no_such_module": (
+        "Error: GATEWAY_TASKS: there is no module 'no_such_module' in the working directory or on the Python path"
+    ),
+    "broken": (
+        "Error: GATEWAY_TASKS: importing 'broken.inner' failed: NameError: name 'nothing' is not defined "
+        "(inner.py, line 2)"
+    ),
+    "empty": (
+        "Error: no task was found in the modules of GATEWAY_TASKS; decorate a function with @on('MESSAGE_CREATE')"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("modules")
+    (directory / "broken").mkdir()
+    (directory / "broken" / "__init__.py").touch()
+    (directory / "broken" / "inner.py").write_text("\nnothing\n")
+    (directory / "empty.py").touch()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def attempts(directory):
+    """All of them at once, because each takes a second."""
+    processes = {
+        module: subprocess.Popen(
+            celery_command("worker"),
+            cwd=directory,
+            env=worker_environment("amqp://127.0.0.1:1//", module),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for module in CASES
+    }
+    return {module: (process.communicate(timeout=60), process.returncode) for module, process in processes.items()}
+
+
+@pytest.mark.parametrize("module", CASES)
+def test_a_module_that_cannot_be_used_is_named_in_one_line(attempts, module):
+    (_, errors), exit_code = attempts[module]
+
+    assert (errors.splitlines(), exit_code) == ([CASES[module]], EX_CONFIG)
+
+
+def test_a_wrong_setting_is_named_in_one_line(directory):
+    environment = worker_environment("carrier-pigeon://coop", "tasks")
+
+    done = subprocess.run(
+        celery_command("worker"), check=False, cwd=directory, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == EX_CONFIG
+    assert done.stderr.startswith("Error: GATEWAY_BROKER_URL: ")
+    assert len(done.stderr.splitlines()) == 1

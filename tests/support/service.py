@@ -1,0 +1,83 @@
+"""A real ``gateway-service start`` as a child process, connected to a simulator."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway_service.simulator import Simulator
+from tests.support.worker import ROOT, worker_environment
+
+STOP_TIMEOUT_S = 15.0
+
+
+class Service:
+    """One supervisor with its shard processes, started as an operator would."""
+
+    def __init__(self, simulator: Simulator, broker_url: str, directory: Path, *flags: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._environment = worker_environment(broker_url, "tasks") | {
+            "DISCORD_TOKEN": simulator.token,
+            "GATEWAY_API_URL": simulator.api_url,
+            "GATEWAY_STATE_URL": f"sqlite:///{directory / 'state.db'}",
+            "GATEWAY_INTENTS": "all",
+        }
+        self._command = [sys.executable, "-m", "gateway_service", "start", *flags]
+        self._log = directory / "service.log"
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def shard_pids(self) -> list[int]:
+        """Return the shard processes that run now."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [pid for pid in map(int, children.split()) if _is_shard_process(pid)]
+
+    def kill_everything(self) -> None:
+        """End the supervisor and every shard process at once, as a power cut would."""
+        for pid in [self.process.pid, *self.shard_pids()]:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Stop it in order and return its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill_everything()
+            raise
+
+
+@contextmanager
+def running_service(simulator: Simulator, broker_url: str, directory: Path, *flags: str) -> Iterator[Service]:
+    service = Service(simulator, broker_url, directory, *flags)
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.stop()
+
+
+def _is_shard_process(pid: int) -> bool:
+    try:
+        return b"gateway_service.shard" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,30 @@
+"""Waiting for what others do, by condition and deadline, never by a fixed time.
+
+Both return the first true answer of ``condition``, and fail when none comes. Only a failing test waits for long.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+TIMEOUT_S = 90.0
+POLL_S = 0.01
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
+    """Wait beside the other tasks of the event loop."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"nothing happened within {timeout_s:.0f} s"
+        await asyncio.sleep(POLL_S)
+    return answer
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
+    """Wait where there is no event loop."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"nothing happened within {timeout_s:.0f} s"
+        time.sleep(POLL_S)
+    return answer

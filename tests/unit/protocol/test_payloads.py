@@ -1,0 +1,167 @@
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway_service.contract import loads_exact
+from gateway_service.errors import RemoteProtocolError
+from gateway_service.protocol.constants import MAX_SEQ
+from gateway_service.protocol.payloads import decode
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def usual(d: str, event: str = "MESSAGE_CREATE", seq: int = 7) -> bytes:
+    return f'{{"t":"{event}","s":{seq},"op":0,"d":{d}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "d", ["null", "{}", "[1,2]", '"text"', "17", "true", "-0.0", '{"id":{"d":1}}', '{ "guild_id" : "1" } ']
+)
+def test_a_dispatch_as_discord_writes_it(d):
+    assert decode(usual(d)) == (0, "MESSAGE_CREATE", 7, json.loads(d), d.encode())
+
+
+def test_members_at_which_the_gateway_does_not_look_are_only_in_the_text():
+    assert decode(usual('{"guild_id":"5","content":"x"}'))[3:] == (
+        {"guild_id": "5"},
+        b'{"guild_id":"5","content":"x"}',
+    )
+
+
+@given(JSON, st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=2)), min_size=1, max_size=2))
+def test_what_passes_is_json_that_a_worker_can_decode(value, cuts):
+    text = usual(json.dumps({"guild_id": "1", "x": value}, ensure_ascii=False))
+    for at, bytes_instead in cuts:
+        text = text[:at] + bytes_instead + text[at + 1 :]
+
+    with suppress(RemoteProtocolError):
+        op, _, _, data, raw = decode(text)
+        if op == 0:
+            whole = loads_exact(raw)
+            assert type(data) is not dict or data.items() <= whole.items()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"op":0,"t":"X","s":7,"d":{"a":1}}',
+        '{"t":"X","s":7,"d":{"a":1},"op":0}',
+        ' { "d" : {"a":1} , "s" : 7 , "t" : "X" , "op" : 0 } \n',
+        '{"t":"X","s":7,"op":0,"d":{"a":1},"extra":[]}',
+        '{"t":"X","s":7,"op":0,"d":{"b":2},"d":{"a":1}}',
+        '{"t":"X","s":7,"op":0,"d":{"b":2},"op":0,"d":{"a":1}}',
+        '{"t":"X","s":7,"op":0,"d":9,"\\u0064":{"a":1}}',
+    ],
+)
+def test_the_text_of_d_is_exact_however_the_payload_is_written(text):
+    assert decode(text.encode())[:3] == (0, "X", 7)
+    assert decode(text.encode())[4] == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    "d", ['{"n":123456789012345678901234567890}', "[1e400]", '"\\ud83d"', '{"x":0.10000000000000000001}']
+)
+def test_values_that_orjson_cannot_keep_stay_exact_in_the_text(d):
+    assert decode(usual(d))[4] == d.encode()
+
+
+def test_an_odd_event_name_is_kept():
+    assert decode(usual("{}", event="WEIRD NAME/../#*."))[1] == "WEIRD NAME/../#*."
+
+
+@pytest.mark.parametrize(
+    ("members", "event", "seq"),
+    [
+        ('"t":null,"s":7', None, 7),
+        ('"t":5,"s":7', None, 7),
+        ('"t":"X","s":null', "X", None),
+        ('"t":"X","s":"7"', "X", None),
+        ('"t":"X","s":true', "X", None),
+        ('"t":"X","s":0', "X", None),
+        ('"t":"X","s":-1', "X", None),
+        (f'"t":"X","s":{MAX_SEQ + 1}', "X", None),
+        ('"t":"X"', "X", None),
+    ],
+)
+def test_a_dispatch_without_name_or_number(members, event, seq):
+    assert decode(f'{{{members},"op":0,"d":{{}}}}'.encode())[1:3] == (event, seq)
+
+
+def test_a_dispatch_without_d_has_null():
+    assert decode(b'{"t":"X","s":7,"op":0}') == (0, "X", 7, None, b"null")
+
+
+@pytest.mark.parametrize("text", ['{"t":null,"s":null,"op":11,"d":null}', '{"op":11}', '{"op":11,"x":"\\ud83d"}'])
+def test_other_opcodes_have_no_dispatch(text):
+    assert decode(text.encode())[:4] == (11, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{}",
+        b"[]",
+        b"null",
+        b"7",
+        b'"x"',
+        b"\xff",
+        b'{"op":}',
+        b'{"op":0,}',
+        b'{"op" 0}',
+        b'{"op":0',
+        b'{"op":0}}',
+        b'{1:2,"op":0}',
+        b'{"op":"0"}',
+        b'{"op":true}',
+        b'{"op":0.0}',
+        b'{"op":null,"x":"\\ud83d"}',
+        b'{"op":0,"d":NaN}',
+        b'{"op":0,"d":"\xff"}',
+        b'{"t":"X","s":7,"op":0,"d":}',
+        b'{"t":"X","s":7,"op":0,"d":{"a":1}',
+        b'{"t":"X","s":7,"op":0,"d":{"a":1}]}',
+        b'{"op":0,"d":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"op":0,"d":' + b"1" * 5000 + b"}",
+    ],
+)
+def test_anything_else_is_the_servers_fault(text):
+    with pytest.raises(RemoteProtocolError):
+        decode(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(event=st.text(max_size=12), seq=st.integers(1, MAX_SEQ), data=JSON, order=st.permutations(["t", "s", "op", "d"]))
+def test_every_json_value_comes_back_exactly(event, seq, data, order):
+    members = {"t": event, "s": seq, "op": 0, "d": data}
+    text = json.dumps({name: members[name] for name in order})
+
+    op, event_back, seq_back, _, raw = decode(text.encode())
+
+    assert (op, event_back, seq_back, json.loads(raw)) == (0, event, seq, data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_no_bytes_raise_anything_else(text):
+    with suppress(RemoteProtocolError):
+        decode(text)
+
+
+@pytest.mark.parametrize("text", Path(__file__).with_name("payloads.jsonl").read_bytes().splitlines())
+def test_payloads_that_break_naive_code(text):
+    payload = json.loads(text)
+
+    op, event, seq, _, raw = decode(text)
+
+    assert (op, event, seq, json.loads(raw)) == (payload["op"], payload["t"], payload["s"], payload["d"])

@@ -1,0 +1,163 @@
+"""The thread that writes sessions, on a store that fails and hangs as it is told."""
+
+import asyncio
+import dataclasses
+import logging
+from contextlib import contextmanager
+from threading import Event
+
+import pytest
+
+from gateway_service.errors import StateUnavailable
+from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.session import Session
+from gateway_service.shard.keeper import SessionKeeper
+
+SESSION = Session(
+    session_id="a session",
+    resume_gateway_url="wss://resume.discord.gg",
+    seq=1,
+    shard_id=0,
+    num_shards=2,
+    intents=1,
+    guilds=GuildSnapshot(),
+)
+OTHER = dataclasses.replace(SESSION, shard_id=1)
+
+
+def at(seq):
+    return dataclasses.replace(SESSION, seq=seq)
+
+
+class Store:
+    """A session store in memory; counts the tries that began and those that ended."""
+
+    def __init__(self):
+        self.sessions = {}
+        self.began = self.ended = 0
+        self.fails = False
+        self.may_go_on = Event()
+        self.may_go_on.set()
+
+    def load(self, shard_id):
+        return self.sessions.get(shard_id)
+
+    def save(self, sessions):
+        with self._reached():
+            self.sessions.update((session.shard_id, session) for session in sessions)
+
+    def forget(self, shard_id):
+        with self._reached():
+            self.sessions.pop(shard_id, None)
+
+    @contextmanager
+    def _reached(self):
+        self.began += 1
+        assert self.may_go_on.wait(10.0)
+        try:
+            if self.fails:
+                raise StateUnavailable("the store", "the disk is full")
+            yield
+        finally:
+            self.ended += 1
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+def keeper(store):
+    return SessionKeeper(store)
+
+
+async def saved(keeper, store, *sessions):
+    """Save like a shard process, again and again, until one more try ended."""
+    before = store.ended
+    async with asyncio.timeout(10.0):
+        while store.ended == before:
+            keeper.save(sessions)
+            await asyncio.sleep(0.001)
+
+
+async def began(store):
+    async with asyncio.timeout(10.0):
+        while not store.began:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_session_is_written_once(keeper, store):
+    await saved(keeper, store, SESSION, OTHER)
+    keeper.save([SESSION, OTHER])
+    await keeper.close()
+
+    assert store.sessions == {0: SESSION, 1: OTHER}
+    assert store.ended <= 2  # the second save may have come before the first was noted
+
+
+async def test_a_store_that_hangs_costs_one_write_more_and_not_one_for_each_save(keeper, store):
+    store.may_go_on.clear()
+    keeper.save([at(1)])
+    await began(store)
+    for seq in range(2, 50):
+        keeper.save([at(seq)])
+    store.may_go_on.set()
+    await keeper.close()
+
+    assert (store.ended, store.sessions) == (2, {0: at(49)})
+
+
+async def test_what_a_failing_store_refused_is_written_when_it_works_again(keeper, store, caplog):
+    store.fails = True
+    await saved(keeper, store, SESSION, OTHER)
+    await saved(keeper, store)
+    store.fails = False
+    await saved(keeper, store, at(2))
+    await keeper.close()
+
+    assert store.sessions == {0: at(2), 1: OTHER}
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_what_was_written_before_a_failure_is_written_again(keeper, store):
+    await saved(keeper, store, SESSION, OTHER)
+    store.fails = True
+    await saved(keeper, store, at(2))
+    store.fails, store.sessions = False, {}  # another file took its place
+    await saved(keeper, store)
+    await keeper.close()
+
+    assert store.sessions == {0: at(2), 1: OTHER}
+
+
+async def test_a_session_that_a_failing_store_could_not_delete_is_deleted_later(keeper, store):
+    await saved(keeper, store, SESSION, OTHER)
+    store.fails = True
+    keeper.forget(0)
+    await saved(keeper, store)
+    store.fails = False
+    await saved(keeper, store)
+    await keeper.close()
+
+    assert store.sessions == {1: OTHER}
+
+
+async def test_a_session_opened_after_a_forgotten_one_stays(keeper, store):
+    store.may_go_on.clear()
+    keeper.save([OTHER])
+    await began(store)
+    keeper.forget(0)
+    keeper.save([at(7)])
+    store.may_go_on.set()
+    await keeper.close()
+
+    assert store.sessions == {0: at(7), 1: OTHER}
+
+
+async def test_a_fault_of_our_own_is_kept_for_the_process(keeper, store):
+    store.save = None
+    keeper.save([SESSION])
+    await keeper.close()
+
+    assert isinstance(keeper.failure, TypeError)

@@ -1,0 +1,106 @@
+import logging
+from typing import get_args
+
+import pytest
+
+from gateway_service.protocol.effects import NoteName
+from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.machine import Machine
+from gateway_service.protocol.reconnect import Cause
+from gateway_service.protocol.session import Session
+from gateway_service.publisher import Outbox
+from gateway_service.shard.keeper import SessionKeeper
+from gateway_service.shard.shard import Shard
+
+SESSION = Session(
+    session_id="a session",
+    resume_gateway_url="wss://resume.discord.gg",
+    seq=0,
+    shard_id=3,
+    num_shards=16,
+    intents=1,
+    guilds=GuildSnapshot(),
+)
+
+
+class Store:
+    """A session store in memory; it records what it was told."""
+
+    def __init__(self):
+        self.sessions = {}
+
+    def load(self, shard_id):
+        return self.sessions.get(shard_id)
+
+    def save(self, sessions):
+        self.sessions.update((session.shard_id, session) for session in sessions)
+
+    def forget(self, shard_id):
+        self.sessions.pop(shard_id, None)
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+async def keeper(store):
+    keeper = SessionKeeper(store)
+    yield keeper
+    await keeper.close()
+
+
+@pytest.fixture
+async def shard(keeper):
+    machine = Machine(
+        shard_id=3,
+        num_shards=16,
+        token="a.token",
+        intents=1,
+        compression="none",
+        gateway_url="wss://gateway.discord.gg",
+        rng=lambda: 0.5,
+    )
+    return Shard(machine, Outbox(), keeper, lambda _message: None)
+
+
+@pytest.mark.parametrize("name", get_args(NoteName))
+async def test_every_note_of_the_machine_has_a_log_line(shard, caplog, name):
+    with caplog.at_level(logging.DEBUG):
+        shard.note(name, {})
+
+    assert len(caplog.records) == 1
+
+
+async def test_a_new_session_is_logged_once(shard, caplog):
+    with caplog.at_level(logging.DEBUG):
+        shard.session_opened(SESSION)
+        shard.note("session.opened", {"guilds": 2})
+
+    (record,) = caplog.records
+    assert record.message == "session.opened"
+    assert record.event_fields["guilds"] == 2
+
+
+async def test_a_zombied_connection_is_logged_as_a_warning_of_its_own(shard, caplog):
+    with caplog.at_level(logging.DEBUG):
+        shard.note("connection.ended", {"cause": Cause.ZOMBIE})
+
+    (record,) = caplog.records
+    assert (record.message, record.levelno) == ("shard.zombied", logging.WARNING)
+
+
+async def test_an_opened_session_is_kept(shard, keeper, store):
+    shard.session_opened(SESSION)
+    await keeper.close()
+
+    assert store.sessions == {3: SESSION}
+
+
+async def test_a_session_that_cannot_be_resumed_is_forgotten(shard, keeper, store):
+    shard.session_opened(SESSION)
+    shard.session_forgotten()
+    await keeper.close()
+
+    assert store.sessions == {}
