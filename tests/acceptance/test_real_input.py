@@ -20,10 +20,7 @@ RECORDED = ROOT.parent / "shared" / "corpus"
 
 def executed(worker: Worker) -> dict[str, Any]:
     """Return what the handlers got, by dispatch id."""
-    if not worker.record.exists():
-        return {}
-    runs = [json.loads(line) for line in worker.record.read_text().split("\n") if line]
-    return {run["id"]: (run["event"], run["data"]) for run in runs}
+    return {run["id"]: (run["event"], run["data"]) for run in worker.records()}
 
 
 @pytest.fixture(params=["recorded", "generated"])

@@ -54,12 +54,15 @@ class Worker:
         wait_until(lambda: " ready." in self.log or self.process.poll() is not None, START_TIMEOUT_S)
         assert self.process.poll() is None, self.log
 
-    def runs(self, dispatch_id: str, handler: str | None = None) -> list[dict[str, Any]]:
-        """Return what was recorded of a dispatch, run by run."""
+    def records(self) -> list[dict[str, Any]]:
+        """Return every line that tasks have recorded so far."""
         written = self.record.read_text() if self.record.exists() else ""
         complete, _, _ = written.rpartition("\n")  # a worker may be in the middle of a long line
-        runs = [json.loads(line) for line in complete.splitlines()]
-        return [run for run in runs if run["dispatch"] == dispatch_id and handler in {None, run["handler"]}]
+        return [json.loads(line) for line in complete.split("\n") if line]
+
+    def runs(self, dispatch_id: str, handler: str | None = None) -> list[dict[str, Any]]:
+        """Return what was recorded of a dispatch, run by run."""
+        return [run for run in self.records() if run["dispatch"] == dispatch_id and handler in {None, run["handler"]}]
 
     def wait_for(self, dispatch_id: str, handler: str, times: int = 1) -> list[dict[str, Any]]:
         """Return the runs of one handler when there are enough of them."""
