@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from gateway_service.simulator.faults import Abort as Abort
     from gateway_service.simulator.faults import AskReconnect as AskReconnect
     from gateway_service.simulator.faults import CloseWith as CloseWith
+    from gateway_service.simulator.faults import CutChunks as CutChunks
     from gateway_service.simulator.faults import Freeze as Freeze
     from gateway_service.simulator.faults import InvalidateSession as InvalidateSession
+    from gateway_service.simulator.faults import LimitRequest as LimitRequest
+    from gateway_service.simulator.faults import LoseIntents as LoseIntents
     from gateway_service.simulator.faults import Moment as Moment
     from gateway_service.simulator.faults import RefuseUpgrade as RefuseUpgrade
     from gateway_service.simulator.simulator import Simulator as Simulator
@@ -25,6 +28,9 @@ _HOME_OF: Final = {
     "CloseWith": "faults",
     "Freeze": "faults",
     "InvalidateSession": "faults",
+    "CutChunks": "faults",
+    "LimitRequest": "faults",
+    "LoseIntents": "faults",
     "Moment": "faults",
     "RefuseUpgrade": "faults",
     "ScriptedAnswer": "endpoints",

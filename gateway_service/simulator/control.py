@@ -5,9 +5,18 @@ from typing import Any, Final
 import orjson
 from tornado.web import RequestHandler
 
-from gateway_service.simulator.faults import Abort, AskReconnect, CloseWith, Fault, Freeze, InvalidateSession
+from gateway_service.simulator.faults import (
+    Abort,
+    AskReconnect,
+    CloseWith,
+    Fault,
+    Freeze,
+    InvalidateSession,
+    LoseIntents,
+)
 from gateway_service.simulator.gateway import GatewayServer
 from gateway_service.simulator.hub import Hub
+from gateway_service.simulator.strikes import Striker
 from gateway_service.simulator.traffic import MIXES, BackgroundTraffic
 
 _ROOT: Final = r"/_sim"
@@ -33,7 +42,7 @@ class _ShardFault(_Control):
                 connection.thaw()
             self.reply({"struck": 0})
             return
-        self.reply({"struck": self.gateway.inject(self._fault(verb), int(shard_id))})
+        self.reply({"struck": Striker(self.hub, self.gateway).strike(self._fault(verb), int(shard_id))})
 
     def _fault(self, verb: str) -> Fault:
         match verb:
@@ -43,6 +52,8 @@ class _ShardFault(_Control):
                 return InvalidateSession(resumable=self.get_query_argument("resumable", "false") == "true")
             case "close":
                 return CloseWith(int(self.get_query_argument("code", "4000")))
+            case "lose-intents":
+                return LoseIntents(until_resume=self.get_query_argument("until_resume", "false") == "true")
             case "abort":
                 return Abort()
             case _:
@@ -109,7 +120,7 @@ def control_routes(
     """Return the routes of ``/_sim``."""
     arguments = {"hub": hub, "gateway": gateway, "background": background}
     return [
-        (_ROOT + r"/shards/([0-9]+)/(op7|op9|close|abort|freeze|thaw)", _ShardFault, arguments),
+        (_ROOT + r"/shards/([0-9]+)/(op7|op9|close|abort|freeze|thaw|lose-intents)", _ShardFault, arguments),
         (_ROOT + r"/emit", _Emit, arguments),
         (_ROOT + r"/traffic", _Traffic, arguments),
         (_ROOT + r"/sent", _Sent, arguments),

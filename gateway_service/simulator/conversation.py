@@ -20,6 +20,7 @@ from gateway_service.simulator.faults import (
     Abort,
     AskReconnect,
     CloseWith,
+    CutChunks,
     Fault,
     Freeze,
     InvalidateSession,
@@ -116,7 +117,7 @@ class Conversation:
             case Abort() | Freeze():
                 return [fault]
             case _:
-                raise AssertionError(f"{fault} belongs to the upgrade")
+                raise AssertionError(f"{fault} is nothing that a connection suffers")
 
     def excuse(self, now: float) -> None:
         """Restart the heartbeat timer after a time in which the client could not be heard."""
@@ -166,9 +167,12 @@ class Conversation:
             raise Refused(CloseCode.NOT_AUTHENTICATED, "Not authenticated.")
         if op is Opcode.PRESENCE_UPDATE and not self._presences.take(now):
             self._note(now, "client", "violation", data="more than 5 presence updates in 20 s")
-        if not self._requests.serve(op, data, self.session, now):
+        fault = None
+        if op is Opcode.REQUEST_GUILD_MEMBERS:
+            fault = self._hub.faults.take(Moment.REQUEST, host=self._host, shard_id=self.session.shard_id)
+        if not self._requests.serve(op, data, self.session, now, fault):
             raise Refused(CloseCode.UNKNOWN_OPCODE, "Error while decoding payload.")
-        return []
+        return [Abort()] if isinstance(fault, CutChunks) else []
 
     def _identify(self, data: Any, now: float) -> Sequence[Action]:
         if self.session is not None:
@@ -209,7 +213,7 @@ class Conversation:
         if not session.can_replay_after(resume.seq):
             raise Refused(CloseCode.INVALID_SEQ, "Invalid seq.")
         self.session = session
-        session.cursor = resume.seq
+        session.resume(resume.seq)
         session.append("RESUMED", b'{"_trace":["simulator"]}', now)
         return []
 

@@ -1,11 +1,28 @@
-"""Faults as values, the moments at which they strike, and the plan that arms them.
+"""Faults as values, and the moments at which an armed one strikes.
 
-A fault injected *now* goes straight to the live connections; an armed one waits for its moment. A new kind of
-fault is one dataclass here and one ``case`` in the connection.
+Three kinds: what one connection suffers, what a session suffers whether or not it has a connection, and what
+the whole bot suffers. A few strike only at their own moment, in place of what the server would have said. A new
+fault is one dataclass here, a name in ``verbs.py``, and one ``case`` where its kind is performed.
 """
 
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Moment(StrEnum):
+    """Where an armed fault strikes, in place of what the server would have said."""
+
+    UPGRADE = "upgrade"
+    HELLO = "hello"
+    IDENTIFY = "identify"
+    """In place of READY."""
+    RESUME = "resume"
+    """In place of the replay."""
+    REQUEST = "request"
+    """In place of the answer to op 8."""
+
+
+# What one connection suffers.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,27 @@ class Freeze:
     """The connection stays open, accepts what is written and says nothing: half-open TCP."""
 
 
+ConnectionFault = AskReconnect | InvalidateSession | CloseWith | Abort | Freeze
+
+
+# What a session suffers.
+
+
+@dataclass(frozen=True, slots=True)
+class LoseIntents:
+    """The session goes on and gets no dispatch that needs an intent outside ``kept``; nothing tells the client."""
+
+    kept: int = 0
+    until_resume: bool = False
+    """Whether a RESUME gives the intents back; otherwise only a new session has them."""
+
+
+SessionFault = LoseIntents
+
+
+# What strikes only at its own moment.
+
+
 @dataclass(frozen=True, slots=True)
 class RefuseUpgrade:
     """An HTTP answer in place of the WebSocket upgrade; only at :attr:`Moment.UPGRADE`."""
@@ -46,66 +84,21 @@ class RefuseUpgrade:
     body: str = "upstream connect error or disconnect/reset before headers"
 
 
-Fault = AskReconnect | InvalidateSession | CloseWith | Abort | Freeze | RefuseUpgrade
+@dataclass(frozen=True, slots=True)
+class LimitRequest:
+    """RATE_LIMITED in place of the members; only at :attr:`Moment.REQUEST`."""
+
+    retry_after_s: float = 5.0
 
 
-class Moment(Enum):
-    """Where an armed fault strikes, in place of what the server would have said."""
+@dataclass(frozen=True, slots=True)
+class CutChunks:
+    """The members stop after ``sent`` chunks, and the connection is cut; only at :attr:`Moment.REQUEST`.
 
-    UPGRADE = auto()
-    HELLO = auto()
-    IDENTIFY = auto()
-    """In place of READY."""
-    RESUME = auto()
-    """In place of the replay."""
+    The missing chunks are in no replay: Discord makes them for the connection that asked.
+    """
 
-
-@dataclass(slots=True)
-class _Armed:
-    fault: Fault
-    moment: Moment
-    shard_id: int | None
-    host: str | None
-    times: int
+    sent: int = 1
 
 
-@dataclass(slots=True)
-class FaultPlan:
-    """The armed faults, oldest first."""
-
-    _armed: list[_Armed] = field(default_factory=list)
-
-    def arm(
-        self,
-        fault: Fault,
-        moment: Moment,
-        *,
-        shard_id: int | None = None,
-        host: str | None = None,
-        times: int = 1,
-    ) -> None:
-        """Let ``fault`` strike the next ``times`` fitting moments.
-
-        Args:
-            fault: What happens.
-            moment: When.
-            shard_id: Only this shard; the shard is not known before IDENTIFY and RESUME.
-            host: Only connections that dialled this host name.
-            times: How often.
-        """
-        if isinstance(fault, RefuseUpgrade) != (moment is Moment.UPGRADE):
-            raise ValueError("an upgrade is refused at Moment.UPGRADE, and nothing else happens there")
-        self._armed.append(_Armed(fault, moment, shard_id, host, times))
-
-    def take(self, moment: Moment, *, host: str, shard_id: int | None = None) -> Fault | None:
-        """Return the fault that strikes now, and count it."""
-        for armed in self._armed:
-            if armed.moment is moment and armed.shard_id in (None, shard_id) and armed.host in (None, host):
-                armed.times -= 1
-                if armed.times <= 0:
-                    self._armed.remove(armed)
-                return armed.fault
-        return None
-
-    def disarm(self) -> None:
-        self._armed.clear()
+Fault = ConnectionFault | SessionFault | RefuseUpgrade | LimitRequest | CutChunks

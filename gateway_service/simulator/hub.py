@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from gateway_service.simulator.config import SimulatorConfig
-from gateway_service.simulator.faults import FaultPlan
 from gateway_service.simulator.guilds import World
 from gateway_service.simulator.intents import guild_of
 from gateway_service.simulator.limits import AllMembersLimit, IdentifyBudget, IdentifyPacing
 from gateway_service.simulator.payloads import CONTENT_EVENTS, Templates, without_content
+from gateway_service.simulator.plan import FaultPlan
 from gateway_service.simulator.registry import SessionRegistry
 from gateway_service.simulator.transcript import Transcript
 

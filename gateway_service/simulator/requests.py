@@ -1,15 +1,20 @@
 """What Discord dispatches because the client asked: READY and the guild stream, members, voice, sounds."""
 
 from collections.abc import Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import orjson
 
 from gateway_service.protocol.constants import API_VERSION, MAX_NONCE_BYTES, Intents, Opcode, shard_id_of
+from gateway_service.simulator.faults import CutChunks, Fault, LimitRequest
 from gateway_service.simulator.hub import Hub
 from gateway_service.simulator.inbound import Identify
 from gateway_service.simulator.intents import is_wanted
 from gateway_service.simulator.sessions import Session
+
+# What a voice channel has to tell. See Discord: events/gateway-events#request-channel-info.
+_CHANNEL_INFO: Final[Mapping[str, Any]] = {"status": "simulated", "voice_start_time": None}
 
 
 class Requests:
@@ -47,8 +52,8 @@ class Requests:
                 guild = world.guild_create(guild_id, intents=session.intents, large_threshold=identify.large_threshold)
                 session.append("GUILD_CREATE", orjson.dumps(guild), now)
 
-    def serve(self, op: Opcode, data: Any, session: Session, now: float) -> bool:
-        """Obey one command; False when its ``d`` is malformed."""
+    def serve(self, op: Opcode, data: Any, session: Session, now: float, fault: Fault | None = None) -> bool:
+        """Obey one command, or do what ``fault`` wants instead; False when its ``d`` is malformed."""
         if not isinstance(data, Mapping):
             return False
         try:
@@ -58,16 +63,14 @@ class Requests:
                 case Opcode.VOICE_STATE_UPDATE:
                     return self._move_voice(data, session, now)
                 case Opcode.REQUEST_GUILD_MEMBERS:
-                    return self._send_members(data, session, now)
+                    return self._send_members(data, session, now, fault)
                 case Opcode.REQUEST_SOUNDBOARD_SOUNDS:
                     for guild_id in data["guild_ids"]:
                         answer: dict[str, Any] = {"guild_id": str(int(guild_id)), "soundboard_sounds": []}
                         session.append("SOUNDBOARD_SOUNDS", orjson.dumps(answer), now)
                     return True
                 case _:
-                    answer = {"guild_id": str(int(data["guild_id"])), "channels": []}
-                    session.append("CHANNEL_INFO", orjson.dumps(answer), now)
-                    return True
+                    return self._send_channel_info(data, session, now)
         except (KeyError, TypeError, ValueError):
             return False
 
@@ -105,7 +108,17 @@ class Requests:
             session.append("VOICE_SERVER_UPDATE", orjson.dumps(server), now)
         return True
 
-    def _send_members(self, data: Mapping[str, Any], session: Session, now: float) -> bool:
+    def _send_channel_info(self, data: Mapping[str, Any], session: Session, now: float) -> bool:
+        guild_id, fields = int(data["guild_id"]), data["fields"]
+        if not isinstance(fields, list) or not set(fields) <= _CHANNEL_INFO.keys():
+            return False
+        channel_id = self._hub.world.voice_channel_id(guild_id)
+        channel = {"id": str(channel_id)} | {name: _CHANNEL_INFO[name] for name in fields}
+        answer = {"guild_id": str(guild_id), "channels": [channel]}
+        session.append("CHANNEL_INFO", orjson.dumps(answer), now)
+        return True
+
+    def _send_members(self, data: Mapping[str, Any], session: Session, now: float, fault: Fault | None) -> bool:
         guild_id = data["guild_id"]
         guild_id = int(guild_id[0] if isinstance(guild_id, list) and len(guild_id) == 1 else guild_id)
         by_id, query = "user_ids" in data, data.get("query")
@@ -114,17 +127,21 @@ class Requests:
         nonce = data.get("nonce")
         # Discord drops a longer one.
         extra = {"nonce": nonce} if isinstance(nonce, str) and len(nonce.encode()) <= MAX_NONCE_BYTES else {}
+        retry_after_s = 0.0
         if not by_id and query == "" and data["limit"] == 0:
             if not session.intents & Intents.GUILD_MEMBERS:
                 return True
             retry_after_s = self._hub.all_members.retry_after_s(guild_id, now)
-            if retry_after_s:
-                limited = {"opcode": 8, "retry_after": retry_after_s, "meta": {"guild_id": str(guild_id)} | extra}
-                session.append("RATE_LIMITED", orjson.dumps(limited), now)
-                return True
+        if isinstance(fault, LimitRequest):
+            retry_after_s = fault.retry_after_s
+        if retry_after_s:
+            limited = {"opcode": 8, "retry_after": retry_after_s, "meta": {"guild_id": str(guild_id)} | extra}
+            session.append("RATE_LIMITED", orjson.dumps(limited), now)
+            return True
         if guild_id not in self._hub.world.guild_ids:
             return True
         presences = bool(data.get("presences")) and bool(session.intents & Intents.GUILD_PRESENCES)
-        for chunk in self._hub.world.member_chunks(guild_id, data, presences=presences):
+        chunks = self._hub.world.member_chunks(guild_id, data, presences=presences)
+        for chunk in islice(chunks, fault.sent if isinstance(fault, CutChunks) else None):
             session.append("GUILD_MEMBERS_CHUNK", orjson.dumps(chunk | extra), now)
         return True

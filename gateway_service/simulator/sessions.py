@@ -54,6 +54,8 @@ class Session:
     detached_at: float | None = None
     """When the last connection ended; None while there is one."""
     listener: Listener | None = None
+    _until_resume: int | None = None
+    """The intents that a RESUME gives back."""
     _entries: dict[int, Entry] = field(default_factory=dict, repr=False)
 
     @property
@@ -88,6 +90,18 @@ class Session:
         """Free the buffer up to ``seq``, which the client has said it holds."""
         while self.floor < min(seq, self.sent_seq):
             self._forget_oldest()
+
+    def lose_intents(self, *, kept: int, until_resume: bool) -> None:
+        """Go on without the intents that are not ``kept``; nobody is told."""
+        if until_resume and self._until_resume is None:
+            self._until_resume = self.intents
+        self.intents &= kept
+
+    def resume(self, seq: int) -> None:
+        """Go on after ``seq``, with the intents that a RESUME gives back."""
+        self.cursor = seq
+        if self._until_resume is not None:
+            self.intents, self._until_resume = self._until_resume, None
 
     def attach(self, listener: Listener) -> None:
         if self.listener is not None:

@@ -17,12 +17,14 @@ from gateway_service.simulator.faults import (
     Fault,
     Freeze,
     InvalidateSession,
+    LoseIntents,
     Moment,
 )
 from gateway_service.simulator.gateway import GatewayServer
 from gateway_service.simulator.hub import Hub
 from gateway_service.simulator.registry import SentCount, SentRange, task_ids
 from gateway_service.simulator.rest import RestServer
+from gateway_service.simulator.strikes import Striker
 from gateway_service.simulator.traffic import MESSAGES, BackgroundTraffic, Traffic
 from gateway_service.simulator.transcript import Transcript
 
@@ -39,6 +41,7 @@ class Simulator:
         self.config = config or SimulatorConfig()
         self._hub = Hub(self.config, time.monotonic)
         self._gateway = GatewayServer(self._hub)
+        self._striker = Striker(self._hub, self._gateway)
         self._background = BackgroundTraffic(self._hub)
         self._rest = RestServer(self._hub, self._gateway, self._background)
         self._stack = AsyncExitStack()
@@ -182,8 +185,8 @@ class Simulator:
     # What goes wrong.
 
     def inject(self, fault: Fault, shard_id: int | None = None) -> int:
-        """Let a fault strike live connections now, of one shard or all; return how many."""
-        return self._gateway.inject(fault, shard_id)
+        """Let a fault strike now, one shard or all; return how many connections or sessions it struck."""
+        return self._striker.strike(fault, shard_id)
 
     def arm(
         self, fault: Fault, moment: Moment, *, shard_id: int | None = None, host: str | None = None, times: int = 1
@@ -209,6 +212,9 @@ class Simulator:
 
     def freeze(self, shard_id: int | None = None) -> int:
         return self.inject(Freeze(), shard_id)
+
+    def lose_intents(self, shard_id: int | None = None, *, kept: int = 0, until_resume: bool = False) -> int:
+        return self.inject(LoseIntents(kept, until_resume), shard_id)
 
     def thaw(self, shard_id: int | None = None) -> None:
         for connection in self._gateway.connections(shard_id):

@@ -355,3 +355,25 @@ async def test_cut_connections_lose_nothing_to_a_client_that_resumes(dial, compr
         await sim.stop_traffic()
         sim.transcript.assert_every_seq_delivered()
         assert len(sim.transcript.payloads(6)) >= 6
+
+
+async def test_a_session_loses_its_intents_and_nobody_is_told(sim, dial):
+    client = await dial(sim.gateway_url)
+    ready = await client.identify(sim)
+    await client.payloads(2)
+
+    assert sim.lose_intents(0, until_resume=True) == 1
+    assert sim.emit("MESSAGE_CREATE", guild_id=sim.guild_ids[0]) == 0
+    await client.say(1, 3)
+    assert (await client.payload())["op"] == 11
+
+    await client.websocket.close(4000)
+    again = await dial(sim.resume_gateway_url)
+    await again.resume(sim, ready, 3)
+    assert (await again.payload())["t"] == "RESUMED"
+    assert sim.emit("MESSAGE_CREATE", guild_id=sim.guild_ids[0]) == 1
+
+
+async def test_a_fault_of_a_moment_cannot_strike_now(sim):
+    with pytest.raises(ValueError, match="RefuseUpgrade strikes only at its own moment: arm it"):
+        sim.inject(RefuseUpgrade())

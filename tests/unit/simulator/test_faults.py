@@ -1,6 +1,15 @@
 import pytest
 
-from gateway_service.simulator.faults import Abort, CloseWith, FaultPlan, Moment, RefuseUpgrade
+from gateway_service.simulator.faults import (
+    Abort,
+    CloseWith,
+    CutChunks,
+    LimitRequest,
+    LoseIntents,
+    Moment,
+    RefuseUpgrade,
+)
+from gateway_service.simulator.plan import FaultPlan
 
 
 def test_an_armed_fault_strikes_as_often_as_asked():
@@ -38,7 +47,16 @@ def test_disarmed_faults_do_not_strike():
     assert plan.take(Moment.HELLO, host="h") is None
 
 
-@pytest.mark.parametrize(("fault", "moment"), [(Abort(), Moment.UPGRADE), (RefuseUpgrade(), Moment.HELLO)])
-def test_only_an_upgrade_is_refused(fault, moment):
-    with pytest.raises(ValueError, match="upgrade"):
+@pytest.mark.parametrize(
+    ("fault", "moment", "why"),
+    [
+        (Abort(), Moment.UPGRADE, "Abort strikes only at hello, identify, resume; not at upgrade"),
+        (RefuseUpgrade(), Moment.HELLO, "RefuseUpgrade strikes only at upgrade; not at hello"),
+        (LimitRequest(), Moment.RESUME, "LimitRequest strikes only at request; not at resume"),
+        (CutChunks(), Moment.HELLO, "CutChunks strikes only at request; not at hello"),
+        (LoseIntents(), Moment.HELLO, "LoseIntents strikes at once, and cannot be armed; not at hello"),
+    ],
+)
+def test_a_fault_has_its_moments(fault, moment, why):
+    with pytest.raises(ValueError, match=why):
         FaultPlan().arm(fault, moment)

@@ -1,6 +1,7 @@
 import pytest
 
 from gateway_service.protocol.constants import ALL_INTENTS, Intents
+from gateway_service.simulator.faults import Abort, CutChunks, LimitRequest, Moment
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ def test_a_presence_is_remembered(discord, shard):
         (8, {"guild_id": ["1", "2"], "query": "", "limit": 0}),
         (31, {"guild_ids": 5}),
         (43, {}),
+        (43, {"guild_id": "1", "fields": ["mood"]}),
+        (43, {"guild_id": "1", "fields": "status"}),
     ],
 )
 def test_a_malformed_command_is_closed_with_4001(discord, shard, op, data):
@@ -151,11 +154,36 @@ def test_an_unknown_guild_is_not_answered(discord, shard):
     assert request_members(discord, shard, 1, query="") == []
 
 
+def test_a_request_may_be_rate_limited_at_will(discord, shard, guild_id):
+    discord.hub.faults.arm(LimitRequest(retry_after_s=7.5), Moment.REQUEST)
+
+    [limited] = request_members(discord, shard, guild_id, query="ada", limit=1)
+    shard.session.cursor = shard.session.last_seq
+    [chunk] = request_members(discord, shard, guild_id, query="ada", limit=1)
+
+    assert limited["retry_after"] == 7.5
+    assert "members" in chunk
+
+
+def test_chunks_stop_where_the_connection_is_cut(make_discord):
+    discord = make_discord(members_per_guild=2500)
+    shard = discord.dial()
+    discord.identify(shard)
+    shard.session.cursor = shard.session.last_seq
+    discord.hub.faults.arm(CutChunks(sent=2), Moment.REQUEST, shard_id=0)
+
+    answer = discord.say(shard, 8, {"guild_id": str(discord.hub.world.guild_ids[0]), "query": "", "limit": 0})
+
+    assert answer == [Abort()]
+    assert [dispatch["d"]["chunk_index"] for dispatch in discord.dispatches(shard)] == [0, 1]
+
+
 def test_sounds_come_per_guild_and_channel_info_once(discord, shard, guild_id):
     discord.say(shard, 31, {"guild_ids": [str(guild_id), str(guild_id + 1)]})
     discord.say(shard, 43, {"guild_id": str(guild_id), "fields": ["status"]})
-    assert [dispatch["t"] for dispatch in discord.dispatches(shard)] == [
-        "SOUNDBOARD_SOUNDS",
-        "SOUNDBOARD_SOUNDS",
-        "CHANNEL_INFO",
-    ]
+
+    *sounds, info = discord.dispatches(shard)
+
+    assert [dispatch["t"] for dispatch in sounds] == ["SOUNDBOARD_SOUNDS", "SOUNDBOARD_SOUNDS"]
+    assert info["t"] == "CHANNEL_INFO"
+    assert info["d"]["channels"] == [{"id": str(guild_id + 2), "status": "simulated"}]

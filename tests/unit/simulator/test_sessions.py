@@ -112,3 +112,17 @@ def test_a_session_remembers_since_when_it_is_alone():
     session.attach(reader)
     session.detach(reader, 5.0)
     assert session.detached_at == 5.0
+
+
+@pytest.mark.parametrize(("until_resume", "after"), [(True, 0b111), (False, 0b001)])
+def test_lost_intents_come_back_with_a_resume_only_when_asked_to(until_resume, after):
+    session = make_session()
+    session.intents = 0b111
+    fill(session, 3)
+    session.lose_intents(kept=0b011, until_resume=until_resume)
+    session.lose_intents(kept=0b001, until_resume=until_resume)
+    assert session.intents == 0b001
+
+    session.resume(2)
+
+    assert (session.cursor, session.intents) == (2, after)
