@@ -4,6 +4,7 @@ GatewayServiceError
 ├── ConfigurationError        a setting, file or flag is wrong            exit EX_CONFIG
 ├── TokenRefused              Discord refused the bot token               exit EX_CONFIG
 ├── FatalClose                Discord closed with a code that never heals exit EX_CONFIG
+├── ShardUnavailable          a shard cannot do what was asked of it
 ├── ServiceUnavailable        something we need does not answer           exit EX_UNAVAILABLE
 │   ├── ApiUnavailable        Discord's REST API
 │   ├── BrokerUnavailable     the Celery broker
@@ -72,6 +73,18 @@ class FatalClose(GatewayServiceError):
 
     def __str__(self) -> str:
         return f"Discord closed shard {self.shard_id} with {self.code}: {self.meaning}"
+
+
+class ShardUnavailable(GatewayServiceError):
+    """A shard cannot do what was asked of it: it is not ours, does not run, or Discord refused it."""
+
+    def __init__(self, shard_id: int, reason: str) -> None:
+        super().__init__(shard_id, reason)
+        self.shard_id = shard_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"shard {self.shard_id} is not available: {self.reason}"
 
 
 class ServiceUnavailable(GatewayServiceError):

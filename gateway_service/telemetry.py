@@ -70,6 +70,7 @@ class LogEvent(StrEnum):
     SHARD_FATAL = "shard.fatal", "Discord closed with a code after which no connection is allowed"
     SHARD_IDENTIFYING = "shard.identifying", "the shard had its turn and sent IDENTIFY"
     SHARD_NOTE = "shard.note", "something rare in the protocol, named in the field note"
+    SHARD_RESTARTING = "shard.restarting", "the shard is told to make another connection: resume or identify"
     SHARD_STATE = "shard.state", "the shard's state machine is in another state"
     SHARD_SUSPENDED = (
         "shard.suspended",

@@ -1,7 +1,8 @@
 """Every message between the supervisor and a shard process; ``type`` tells them apart on the wire.
 
-A conversation: the child says Hello, the supervisor Configure. From then on the supervisor sends Ping, Permit and at
-the end Drain; the child Pong, Report, the three messages about permits, Fatal and at the end Drained.
+A conversation: the child says Hello, the supervisor Configure. From then on the supervisor sends Ping, Permit,
+RestartShard and at the end Drain; the child Pong, Report, the three messages about permits, Fatal and at the end
+Drained.
 """
 
 from typing import Annotated, Any, Literal
@@ -51,6 +52,18 @@ class Permit(_Message):
     type: Literal["permit"] = "permit"
     shard_id: int
     presence: dict[str, Any] | None = None
+
+
+RestartMode = Literal["resume", "identify"]
+"""What becomes of the session of a shard that is restarted: it goes on, or it ends and a new one begins."""
+
+
+class RestartShard(_Message):
+    """The shard leaves its connection and makes another at once; ``identify`` ends its session on purpose."""
+
+    type: Literal["restart_shard"] = "restart_shard"
+    shard_id: int
+    mode: RestartMode
 
 
 class Drain(_Message):
@@ -161,7 +174,7 @@ class Drained(_Message):
     type: Literal["drained"] = "drained"
 
 
-SupervisorMessage = Configure | Ping | Permit | Drain
+SupervisorMessage = Configure | Ping | Permit | RestartShard | Drain
 """What a child receives."""
 
 ChildMessage = Hello | Pong | Report | PermitRequest | PermitCancel | IdentifySent | Fatal | Drained

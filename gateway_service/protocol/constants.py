@@ -52,7 +52,8 @@ MAX_MESSAGE_BYTES: Final = 256 * 1024 * 1024
 RESUMABLE_CLOSE_CODE: Final = 4000
 HANDOVER_CLOSE_CODE: Final = 4900
 # Sent by a client, these end its session.
-SESSION_ENDING_CLOSE_CODES: Final = frozenset({1000, 1001})
+SESSION_ENDING_CLOSE_CODE: Final = 1000
+SESSION_ENDING_CLOSE_CODES: Final = frozenset({SESSION_ENDING_CLOSE_CODE, 1001})
 
 
 class Opcode(IntEnum):

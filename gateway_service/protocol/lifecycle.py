@@ -34,7 +34,7 @@ from gateway_service.protocol.effects import (
 from gateway_service.protocol.heartbeat import Tick
 from gateway_service.protocol.identity import Identity
 from gateway_service.protocol.progress import SessionProgress
-from gateway_service.protocol.reconnect import OP_RECONNECT_SPREAD_S, Cause, Ending, ReconnectPolicy
+from gateway_service.protocol.reconnect import OP_RECONNECT_SPREAD_S, Cause, Ending, ReconnectPolicy, close_code_after
 from gateway_service.protocol.session import Session
 from gateway_service.protocol.states import State, Trigger, advance, can_advance
 from gateway_service.protocol.wire import Wire
@@ -102,7 +102,7 @@ class Lifecycle:
         """No WebSocket was opened; an HTTP status instead of one is a failure like any other (C9)."""
         if self.state is not State.DIALING:
             return self._ignored("dial_failed")
-        return self._retry(Cause.DIAL_FAILED, now, code=status, reason=reason, close=False)
+        return self._retry(Cause.DIAL_FAILED, now, code=status, reason=reason)
 
     def connection_lost(self, code: int | None, reason: str, now: float) -> Sequence[Effect]:
         """The peer closed the WebSocket with ``code``, or it broke: None."""
@@ -119,14 +119,19 @@ class Lifecycle:
             self._move(Trigger.FATAL)
             effects.append(Stopped(code, FATAL_CLOSE_MEANINGS[code]))
             return effects
-        return [*effects, *self._retry(Cause.CLOSED, now, code=code, reason=reason, close=False)]
+        return [*effects, *self._retry(Cause.CLOSED, now, code=code, reason=reason)]
 
-    def reconnect(self, now: float, *, resume: bool) -> Sequence[Effect]:
-        """Leave the present connection and make another; without ``resume`` with a new session."""
-        if not can_advance(self.state, Trigger.RETRY):
-            return self._ignored("reconnect")
-        effects = [] if resume or self._progress is None else self._forget("an operator asked for a new session")
-        return [*effects, *self._retry(Cause.OPERATOR, now, close=self.state is not State.BACKOFF)]
+    def restart(self, now: float, *, resume: bool) -> Sequence[Effect]:
+        """Leave the present connection and make another at once; without ``resume`` the session ends on purpose.
+
+        A shard that is idle or suspended goes on waiting; one that drains or stopped makes no other connection.
+        """
+        if not can_advance(self.state, Trigger.RESTART):
+            return self._ignored("restart")
+        if self.state in (State.IDLE, State.SUSPENDED):
+            self._move(Trigger.RESTART)
+            return [] if resume or self._progress is None else self._forget("a new session was asked for")
+        return self._retry(Cause.OPERATOR if resume else Cause.NEW_SESSION, now, trigger=Trigger.RESTART)
 
     def suspend(self, now: float) -> Sequence[Effect]:
         """Leave the connection resumably and make no other until :meth:`unsuspend` (R12)."""
@@ -134,7 +139,7 @@ class Lifecycle:
             return self._ignored("suspend")
         self._not_before = self._state_deadline if self.state is State.BACKOFF else now
         self._policy.count(self._ending(Cause.OPERATOR, now))
-        effects = self._leave_wire(close=self.state is not State.BACKOFF)
+        effects = self._leave_wire(RESUMABLE_CLOSE_CODE)
         self._move(Trigger.SUSPEND)
         return effects
 
@@ -167,8 +172,7 @@ class Lifecycle:
         """
         if code not in _SENDABLE_CLOSE_CODES:
             raise LocalProtocolError(f"a client cannot close with {code}")
-        is_open = self._wire is not None or self.state is State.DIALING
-        effects = [*self._leave_wire(), *([Close(code)] if is_open else [])]
+        effects = self._leave_wire(code)
         self._move(Trigger.FINISH)
         if code in SESSION_ENDING_CLOSE_CODES and self._progress is not None:
             effects += self._forget(f"closed with {code}")
@@ -192,9 +196,9 @@ class Lifecycle:
     # What the pieces above and the conversation share.
 
     def _retry(
-        self, cause: Cause, now: float, *, code: int | None = None, reason: str = "", close: bool = True
+        self, cause: Cause, now: float, *, code: int | None = None, reason: str = "", trigger: Trigger = Trigger.RETRY
     ) -> list[Effect]:
-        """Leave the present connection, or the attempt to make one, and wait for the next."""
+        """Leave the present connection, or the attempt to make one, and wait for the next; ``code`` is Discord's."""
         decision = self._policy.after(
             self._ending(cause, now, code if cause is Cause.CLOSED else None), has_session=self._progress is not None
         )
@@ -206,8 +210,8 @@ class Lifecycle:
             "delay_s": decision.delay_s,
             "resume": self._progress is not None and decision.forget is None,
         }
-        effects = [*self._leave_wire(close=close), Note("connection.ended", fields)]
-        self._move(Trigger.RETRY, now + decision.delay_s)
+        effects = [*self._leave_wire(close_code_after(cause)), Note("connection.ended", fields)]
+        self._move(trigger, now + decision.delay_s)
         if decision.forget is not None:
             effects += self._forget(decision.forget)
         return effects
@@ -216,7 +220,7 @@ class Lifecycle:
         """Leave a dead connection; while draining nothing follows it."""
         if self.state is not State.DRAINING:
             return self._retry(cause, now)
-        effects = self._leave_wire(close=True)
+        effects = self._leave_wire(RESUMABLE_CLOSE_CODE)
         self._arm()
         return effects
 
@@ -231,8 +235,10 @@ class Lifecycle:
             progressed=self.state is State.RESUMING and received_seq > self._resumed_from,
         )
 
-    def _leave_wire(self, *, close: bool = False) -> list[Effect]:
-        effects: list[Effect] = [Close(RESUMABLE_CLOSE_CODE)] if close else []
+    def _leave_wire(self, close: int | None = None) -> list[Effect]:
+        """Drop the connection, or the attempt to make one; ``close`` is the code, None when the socket is gone."""
+        is_open = self._wire is not None or self.state is State.DIALING
+        effects: list[Effect] = [Close(close)] if is_open and close is not None else []
         if self.state is State.PERMIT_WAIT:
             effects.append(CancelPermit())
         self._wire = None

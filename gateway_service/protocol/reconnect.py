@@ -11,7 +11,13 @@ from enum import StrEnum
 from typing import Final
 
 from gateway_service.protocol.address import is_dialable
-from gateway_service.protocol.constants import NEW_SESSION_CLOSE_CODES, CloseCode, is_suspect
+from gateway_service.protocol.constants import (
+    NEW_SESSION_CLOSE_CODES,
+    RESUMABLE_CLOSE_CODE,
+    SESSION_ENDING_CLOSE_CODE,
+    CloseCode,
+    is_suspect,
+)
 from gateway_service.protocol.session import Session
 from gateway_service.protocol.states import State
 
@@ -47,6 +53,19 @@ class Cause(StrEnum):
     BROKEN_STREAM = "broken_stream"
     SEND_LIMIT = "send_limit"
     OPERATOR = "operator"
+    NEW_SESSION = "new_session"
+
+
+# We left, and nothing failed.
+_DELIBERATE: Final = frozenset({Cause.OPERATOR, Cause.NEW_SESSION})
+_GONE: Final = frozenset({Cause.DIAL_FAILED, Cause.CLOSED})
+
+
+def close_code_after(cause: Cause) -> int | None:
+    """Return how we close a connection that ends for this reason; None when there is nothing left to close."""
+    if cause in _GONE:
+        return None
+    return SESSION_ENDING_CLOSE_CODE if cause is Cause.NEW_SESSION else RESUMABLE_CLOSE_CODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +131,13 @@ class ReconnectPolicy:
             delay_s = max(delay_s, self._identify_delay_s())
         if forget is not None:
             self.host_failures = self.resume_failures = self._suspect_closes = 0
-        if ending.cause is not Cause.OPERATOR:
+        if ending.cause not in _DELIBERATE:
             self._attempts = min(self._attempts + 1, _MAX_DOUBLINGS)
         return Retry(delay_s, forget)
 
     def count(self, ending: Ending) -> None:
         """Update the counters after a connection, or the attempt to make one."""
-        deliberate = ending.cause is Cause.OPERATOR
+        deliberate = ending.cause in _DELIBERATE
         if ending.state is State.LIVE:
             self._good_at = ending.heard_at
             if self._live_since is not None and ending.now - self._live_since >= SETTLED_S:
@@ -139,6 +158,8 @@ class ReconnectPolicy:
     def _reason_to_forget(self, ending: Ending) -> str | None:
         if ending.cause is Cause.OPERATOR:
             return None
+        if ending.cause is Cause.NEW_SESSION:
+            return "a new session was asked for"
         if ending.cause is Cause.SESSION_INVALID:
             return "Discord invalidated it (op 9)"
         if ending.cause is Cause.CLOSED and ending.code in NEW_SESSION_CLOSE_CODES:
@@ -156,7 +177,7 @@ class ReconnectPolicy:
         return None
 
     def _delay_s(self, ending: Ending) -> float:
-        if ending.cause is Cause.OPERATOR:
+        if ending.cause in _DELIBERATE:
             return 0.0
         jitter = self.rng()
         # Full jitter; see protocol C9, C10.

@@ -38,6 +38,7 @@ class Trigger(StrEnum):
     READY = "ready"
     RESUMED = "resumed"
     RETRY = "retry"
+    RESTART = "restart"
     SUSPEND = "suspend"
     UNSUSPEND = "unsuspend"
     DRAIN = "drain"
@@ -68,10 +69,8 @@ TRIGGER_MEANINGS: Final[Mapping[Trigger, str]] = {
     Trigger.PERMIT_GRANTED: "one IDENTIFY may be sent",
     Trigger.READY: "READY: a new session",
     Trigger.RESUMED: "RESUMED: the replay is complete",
-    Trigger.RETRY: (
-        "the dial failed, the connection ended, a time-out, a zombie, op 7, op 9, a broken stream, "
-        "or an operator's reconnect"
-    ),
+    Trigger.RETRY: "the dial failed, the connection ended, a time-out, a zombie, op 7, op 9, or a broken stream",
+    Trigger.RESTART: "an operator or the supervisor wants another connection, with the session or with a new one",
     Trigger.SUSPEND: "the outbox is full",
     Trigger.UNSUSPEND: "the outbox has room again",
     Trigger.DRAIN: "shutdown or hand-over",
@@ -81,33 +80,38 @@ TRIGGER_MEANINGS: Final[Mapping[Trigger, str]] = {
 
 TRANSITIONS: Final[Mapping[tuple[State, Trigger], State]] = {
     (State.IDLE, Trigger.START): State.DIALING,
+    (State.IDLE, Trigger.RESTART): State.IDLE,
     (State.IDLE, Trigger.DRAIN): State.DRAINING,
     (State.IDLE, Trigger.FINISH): State.IDLE,
     (State.BACKOFF, Trigger.DIAL_DUE): State.DIALING,
-    (State.BACKOFF, Trigger.RETRY): State.BACKOFF,
+    (State.BACKOFF, Trigger.RESTART): State.BACKOFF,
     (State.BACKOFF, Trigger.SUSPEND): State.SUSPENDED,
     (State.BACKOFF, Trigger.DRAIN): State.DRAINING,
     (State.BACKOFF, Trigger.FINISH): State.IDLE,
     (State.DIALING, Trigger.CONNECTED): State.HELLO_WAIT,
     (State.DIALING, Trigger.RETRY): State.BACKOFF,
+    (State.DIALING, Trigger.RESTART): State.BACKOFF,
     (State.DIALING, Trigger.SUSPEND): State.SUSPENDED,
     (State.DIALING, Trigger.DRAIN): State.DRAINING,
     (State.DIALING, Trigger.FINISH): State.IDLE,
     (State.HELLO_WAIT, Trigger.HELLO_NEW): State.PERMIT_WAIT,
     (State.HELLO_WAIT, Trigger.HELLO_KNOWN): State.RESUMING,
     (State.HELLO_WAIT, Trigger.RETRY): State.BACKOFF,
+    (State.HELLO_WAIT, Trigger.RESTART): State.BACKOFF,
     (State.HELLO_WAIT, Trigger.SUSPEND): State.SUSPENDED,
     (State.HELLO_WAIT, Trigger.DRAIN): State.DRAINING,
     (State.HELLO_WAIT, Trigger.FINISH): State.IDLE,
     (State.HELLO_WAIT, Trigger.FATAL): State.STOPPED,
     (State.PERMIT_WAIT, Trigger.PERMIT_GRANTED): State.IDENTIFYING,
     (State.PERMIT_WAIT, Trigger.RETRY): State.BACKOFF,
+    (State.PERMIT_WAIT, Trigger.RESTART): State.BACKOFF,
     (State.PERMIT_WAIT, Trigger.SUSPEND): State.SUSPENDED,
     (State.PERMIT_WAIT, Trigger.DRAIN): State.DRAINING,
     (State.PERMIT_WAIT, Trigger.FINISH): State.IDLE,
     (State.PERMIT_WAIT, Trigger.FATAL): State.STOPPED,
     (State.IDENTIFYING, Trigger.READY): State.LIVE,
     (State.IDENTIFYING, Trigger.RETRY): State.BACKOFF,
+    (State.IDENTIFYING, Trigger.RESTART): State.BACKOFF,
     (State.IDENTIFYING, Trigger.SUSPEND): State.SUSPENDED,
     (State.IDENTIFYING, Trigger.DRAIN): State.DRAINING,
     (State.IDENTIFYING, Trigger.FINISH): State.IDLE,
@@ -115,16 +119,19 @@ TRANSITIONS: Final[Mapping[tuple[State, Trigger], State]] = {
     (State.RESUMING, Trigger.RESUMED): State.LIVE,
     (State.RESUMING, Trigger.READY): State.LIVE,
     (State.RESUMING, Trigger.RETRY): State.BACKOFF,
+    (State.RESUMING, Trigger.RESTART): State.BACKOFF,
     (State.RESUMING, Trigger.SUSPEND): State.SUSPENDED,
     (State.RESUMING, Trigger.DRAIN): State.DRAINING,
     (State.RESUMING, Trigger.FINISH): State.IDLE,
     (State.RESUMING, Trigger.FATAL): State.STOPPED,
     (State.LIVE, Trigger.READY): State.LIVE,
     (State.LIVE, Trigger.RETRY): State.BACKOFF,
+    (State.LIVE, Trigger.RESTART): State.BACKOFF,
     (State.LIVE, Trigger.SUSPEND): State.SUSPENDED,
     (State.LIVE, Trigger.DRAIN): State.DRAINING,
     (State.LIVE, Trigger.FINISH): State.IDLE,
     (State.LIVE, Trigger.FATAL): State.STOPPED,
+    (State.SUSPENDED, Trigger.RESTART): State.SUSPENDED,
     (State.SUSPENDED, Trigger.UNSUSPEND): State.BACKOFF,
     (State.SUSPENDED, Trigger.DRAIN): State.DRAINING,
     (State.SUSPENDED, Trigger.FINISH): State.IDLE,

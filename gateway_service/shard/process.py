@@ -20,6 +20,7 @@ from gateway_service.ipc.messages import (
     Pong,
     ProcessStatus,
     Report,
+    RestartShard,
 )
 from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
 from gateway_service.protocol.machine import Machine
@@ -120,6 +121,8 @@ class ShardProcess:
                     self._channel.send(Pong(nonce=nonce))
                 case Permit(shard_id=shard_id, presence=presence):
                     self._shards[shard_id].driver.grant_permit(presence)
+                case RestartShard(shard_id=shard_id, mode=mode):
+                    self._shards[shard_id].restart(resume=mode == "resume")
                 case Drain(timeout_s=timeout_s):
                     self._request_drain(timeout_s)
                 case Configure():

@@ -155,6 +155,10 @@ class Shard:
         """What another process needs to resume this shard, as of the last :meth:`refresh`."""
         return self._machine.session
 
+    def restart(self, *, resume: bool) -> None:
+        """Make another connection at once, with the present session or with a new one."""
+        self.driver.tell(lambda now: self._machine.restart(now, resume=resume))
+
     def drain(self) -> None:
         """Take no further dispatch; heartbeats go on."""
         self.driver.tell(self._machine.drain)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol, assert_never
 
-from gateway_service.errors import EX_CONFIG
+from gateway_service.errors import EX_CONFIG, ShardUnavailable
 from gateway_service.ipc.channel import ChannelBroken
 from gateway_service.ipc.messages import (
     ChildMessage,
@@ -21,10 +21,11 @@ from gateway_service.ipc.messages import (
     Permit,
     PermitCancel,
     PermitRequest,
-    Ping,
     Pong,
     ProcessStatus,
     Report,
+    RestartMode,
+    RestartShard,
     ShardStatus,
 )
 from gateway_service.supervisor.child import Child
@@ -36,11 +37,10 @@ from gateway_service.supervisor.policy import (
     Restart,
     after_exit,
     exit_meaning,
-    has_failed_to_start,
-    is_hung,
 )
 from gateway_service.supervisor.states import ProcessState, ProcessTrigger, advance
 from gateway_service.supervisor.status import ProcessSnapshot, ShardBoard
+from gateway_service.supervisor.watchdog import Watchdog
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -95,8 +95,7 @@ class Slot:
         self._child: Child | None = None
         self._is_configured = False
         self._status: ProcessStatus | None = None
-        self._pings = 0
-        self._pongs = 0
+        self._watchdog: Watchdog | None = None
 
     async def run(self) -> None:
         """Keep the process alive until it is stopped or given up."""
@@ -141,6 +140,18 @@ class Slot:
         """Hand a permit on to the process, if it still lives."""
         if self._child is not None:
             self._child.channel.send(Permit(shard_id=shard_id, presence=presence))
+
+    def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
+        """Let a shard make another connection.
+
+        Raises:
+            ShardUnavailable: Discord refused the shard for good, or its process does not run.
+        """
+        if shard_id not in self._board.living:
+            raise ShardUnavailable(shard_id, "Discord refused it for good; correct the cause and restart the service")
+        if self._child is None or self.state is not ProcessState.RUNNING:
+            raise ShardUnavailable(shard_id, f"its process is {self.state}")
+        self._child.channel.send(RestartShard(shard_id=shard_id, mode=mode))
 
     def shards(self) -> tuple[ShardStatus, ...]:
         """Return where each shard of the slot is."""
@@ -223,33 +234,13 @@ class Slot:
     async def _attend(self, child: Child) -> int:
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(self._receive(child), name=f"process-{self.index}-receive")
-            watching = group.create_task(self._watch(child), name=f"process-{self.index}-watch")
+            self._watchdog = Watchdog(self.index, child, lambda: self.state, self._policy)
+            watching = group.create_task(self._watchdog.run(), name=f"process-{self.index}-watch")
             exit_code = await child.wait()
             watching.cancel()
             await asyncio.wait([receiving], timeout=_LAST_WORDS_S)
             receiving.cancel()
         return exit_code
-
-    async def _watch(self, child: Child) -> None:
-        """Kill the child when it does not start or does not answer; one that is stopping has its own deadline."""
-        ticks = 0
-        while self.state is not ProcessState.STOPPING:
-            await asyncio.sleep(self._policy.ping_interval_s)
-            ticks += 1
-            if self.state is ProcessState.STARTING and has_failed_to_start(ticks, self._policy):
-                self._kill_hung(child, f"no report within {self._policy.start_timeout_s:g} s")
-                return
-            if self.state is ProcessState.RUNNING:
-                unanswered = self._pings - self._pongs
-                if is_hung(unanswered, self._policy):
-                    self._kill_hung(child, f"{unanswered} pings unanswered")
-                    return
-                self._pings += 1
-                child.channel.send(Ping(nonce=self._pings))
-
-    def _kill_hung(self, child: Child, reason: str) -> None:
-        log_event(_log, logging.ERROR, LogEvent.PROCESS_HUNG, process=self.index, pid=child.pid, reason=reason)
-        child.kill()
 
     async def _receive(self, child: Child) -> None:
         try:
@@ -272,7 +263,8 @@ class Slot:
                     self._move(ProcessTrigger.ANSWER)
                     log_event(_log, logging.INFO, LogEvent.PROCESS_RUNNING, process=self.index, pid=child.pid)
             case Pong(nonce=nonce):
-                self._pongs = nonce
+                if self._watchdog is not None:
+                    self._watchdog.answered(nonce)
             case PermitRequest(shard_id=shard_id):
                 self._permits.request(shard_id)
             case PermitCancel(shard_id=shard_id):

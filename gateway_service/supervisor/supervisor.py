@@ -11,8 +11,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
-from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK
-from gateway_service.ipc.messages import Configure
+from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK, ShardUnavailable
+from gateway_service.ipc.messages import Configure, RestartMode
 from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions
 from gateway_service.state import State
@@ -21,7 +21,8 @@ from gateway_service.supervisor.broker_check import Connect, connect_once
 from gateway_service.supervisor.child import SHARD_COMMAND
 from gateway_service.supervisor.gateway_info import Patience
 from gateway_service.supervisor.identify import PermitOwner, monotonic_last_sent
-from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, is_insisting, stops_whole_bot
+from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, stops_whole_bot
+from gateway_service.supervisor.signals import StopSignals
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
 from gateway_service.telemetry import LogEvent, log_event
@@ -32,8 +33,6 @@ _log: Final = logging.getLogger(__name__)
 # process that is slow to start holds the others up for this long at most.
 START_TOGETHER_S: Final = 10.0
 GATHER_S: Final = 0.5
-
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
@@ -77,7 +76,6 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._killing = asyncio.Event()
         self._exit_code = EX_OK
-        self._signalled_at: float | None = None
 
     def run(self) -> int:
         """Run until SIGTERM, SIGINT or a fatal cause, and return the exit code. For the main thread of a program.
@@ -136,6 +134,21 @@ class Supervisor:
             processes=tuple(slot.snapshot() for slot in self._slots),
         )
 
+    def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
+        """Let a shard make another connection: RESUME its session at once, or end it and IDENTIFY when it may.
+
+        Raises:
+            ShardUnavailable: It does not run here.
+        """
+        log_event(_log, logging.INFO, LogEvent.SHARD_RESTARTING, shard_id=shard_id, mode=mode)
+        self._slot_of(shard_id).restart_shard(shard_id, mode)
+
+    def _slot_of(self, shard_id: int) -> Slot:
+        for slot in self._slots:
+            if shard_id in slot.shard_ids:
+                return slot
+        raise ShardUnavailable(shard_id, "it does not belong to this service")
+
     # What slots tell.
 
     def shard_stopped(self, shard_id: int, code: int | None, reason: str) -> None:
@@ -152,33 +165,26 @@ class Supervisor:
             self.request_stop(f"shard process {index} is given up: {decision.reason}", decision.exit_code)
 
     async def _run(self) -> int:
-        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+        main = asyncio.current_task()
         assert main is not None
-        for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, self._signalled, number, main)
-        try:
-            async with self:
-                return await self.wait()
-        except asyncio.CancelledError:
-            if self._signalled_at is not None:  # it came before anything ran
-                return EX_OK
-            raise
-        finally:
-            for number in _STOP_SIGNALS:
-                loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_IGN)  # all is done: a late one must not spoil the exit code
+        with StopSignals(partial(self._stop_for_signal, main), self._kill) as signals:
+            try:
+                async with self:
+                    return await self.wait()
+            except asyncio.CancelledError:
+                if signals.came:  # before anything ran
+                    return EX_OK
+                raise
 
-    def _signalled(self, number: signal.Signals, main: asyncio.Task[Any]) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._signalled_at is None:
-            self._signalled_at = now
-            if self._serving is None:
-                main.cancel()
-            else:
-                self.request_stop(f"received {number.name}")
-        elif is_insisting(number, now - self._signalled_at):
-            self._exit_code = EX_INTERRUPTED
-            self._killing.set()
+    def _stop_for_signal(self, main: asyncio.Task[Any], number: signal.Signals) -> None:
+        if self._serving is None:
+            main.cancel()
+        else:
+            self.request_stop(f"received {number.name}")
+
+    def _kill(self) -> None:
+        self._exit_code = EX_INTERRUPTED
+        self._killing.set()
 
     async def _start(self) -> None:
         plan = await bootstrap(self._options, self._patience, self._connect_broker)
@@ -224,9 +230,7 @@ class Supervisor:
         return PermitOwner(scheduler, plan.state, plan.presence.presence_of, self._grant)
 
     def _grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
-        for slot in self._slots:
-            if shard_id in slot.shard_ids:
-                slot.grant(shard_id, presence)
+        self._slot_of(shard_id).grant(shard_id, presence)
 
     def _configure(self, plan: Bootstrap, shard_ids: tuple[int, ...]) -> Configure:
         options = self._options

@@ -39,6 +39,28 @@ def options(tmp_path):
 
 
 @pytest.fixture
+def connect_to(options, valkey_url):
+    """Return a function that builds a supervisor of real shard processes for a simulator."""
+
+    def build(simulator, *, policy=None, **changes):
+        return Supervisor(
+            options(
+                **{
+                    "url": None,
+                    "api_url": simulator.api_url,
+                    "token": simulator.token,
+                    "broker_url": valkey_url,
+                    "intents": "all",
+                    **changes,
+                }
+            ),
+            policy=Policy(**{**QUICK, **(policy or {})}),
+        )
+
+    return build
+
+
+@pytest.fixture
 def supervise(options, journal):
     """Return a function that builds a supervisor of stand-ins."""
 

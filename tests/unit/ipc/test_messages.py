@@ -20,6 +20,7 @@ from gateway_service.ipc.messages import (
     Pong,
     ProcessStatus,
     Report,
+    RestartShard,
     ShardStatus,
 )
 
@@ -41,6 +42,8 @@ FROM_SUPERVISOR = [
     Ping(nonce=1),
     Permit(shard_id=3, presence={"status": "idle", "activities": [{"name": "é😀"}]}),
     Permit(shard_id=3),
+    RestartShard(shard_id=3, mode="resume"),
+    RestartShard(shard_id=3, mode="identify"),
     Drain(timeout_s=6.5),
 ]
 FROM_CHILD = [

@@ -36,8 +36,8 @@ def finish(shell, code=4900):
     return shell.perform(shell.machine.finish(code, shell.now))
 
 
-def reconnect(shell, *, resume=True):
-    return shell.perform(shell.machine.reconnect(shell.now, resume=resume))
+def restart(shell, *, resume=True):
+    return shell.perform(shell.machine.restart(shell.now, resume=resume))
 
 
 @pytest.mark.parametrize("state", OPEN)
@@ -220,35 +220,69 @@ def test_finish_gives_a_permit_back(shell):
 
 
 @pytest.mark.parametrize("state", OPEN)
-def test_an_operators_reconnect_closes_resumably_and_dials_at_once(shell, state):
+def test_a_restart_closes_resumably_and_dials_at_once(shell, state):
     shell.reach(state)
-    effects = reconnect(shell)
+    effects = restart(shell)
 
     assert (closed(effects), shell.wait_until_dial()[0]) == ([4000], 0.0)
 
 
-def test_an_operators_reconnect_ends_a_backoff(shell):
+def test_a_restart_ends_a_backoff(shell):
     shell.reach("backoff")
-    effects = reconnect(shell)
+    effects = restart(shell)
 
     assert (closed(effects), shell.wait_until_dial()[0]) == ([], 0.0)
 
 
-def test_an_operators_reconnect_without_resume_identifies(shell):
+def test_a_restart_keeps_the_session(shell):
     shell.to_live()
-    shell.wait(15)
-    effects = reconnect(shell, resume=False)
+    restart(shell)
     shell.wait_until_dial()
     shell.connected()
 
-    assert (SessionForgotten() in effects, closed(effects), shell.hello()) == (True, [4000], [RequestPermit()])
+    assert [op for op, _ in sent(shell.hello())] == [6]
 
 
-@pytest.mark.parametrize("state", ["idle", "suspended", "draining", "stopped"])
-def test_an_operators_reconnect_elsewhere_is_ignored(shell, state):
+def test_a_restart_with_a_new_session_ends_the_old_one_and_asks_for_a_permit(shell):
+    shell.to_live()
+    shell.wait(15)
+    effects = restart(shell, resume=False)
+    delay_s, _ = shell.wait_until_dial()
+    shell.connected()
+
+    assert (closed(effects), SessionForgotten() in effects, delay_s) == ([1000], True, 0.0)
+    assert shell.hello() == [RequestPermit()]
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_a_restart_with_a_new_session_never_resumes(shell, state):
+    shell.reach(state)
+    effects = restart(shell, resume=False)
+    shell.wait_until_dial()
+    shell.connected()
+
+    assert (closed(effects), shell.hello()) == ([1000], [RequestPermit()])
+
+
+def test_a_suspended_shard_waits_on_and_keeps_its_session_or_not(shell):
+    shell.reach("suspended")
+    kept = restart(shell)
+    forgotten = restart(shell, resume=False)
+
+    assert (kept, SessionForgotten() in forgotten, shell.machine.state) == ([], True, "suspended")
+    assert shell.wait(10_000) == []
+
+
+def test_a_shard_that_was_not_started_waits_for_its_start(shell):
+    assert (restart(shell), restart(shell, resume=False), shell.machine.state) == ([], [], "idle")
+
+
+@pytest.mark.parametrize("state", ["draining", "stopped"])
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_restart_of_a_shard_that_ends_is_ignored(shell, state, resume):
     shell.reach(state)
 
-    assert (noted(reconnect(shell)), shell.machine.state) == (["happening.ignored"], state)
+    assert (noted(restart(shell, resume=resume)), shell.machine.state) == (["happening.ignored"], state)
 
 
 @pytest.mark.parametrize("state", ALL)

@@ -64,7 +64,7 @@ HAPPENINGS = st.one_of(
     st.tuples(st.just("follow")),
     st.tuples(st.just("lost"), st.sampled_from(CODES)),
     st.tuples(st.sampled_from(["start", "connected", "dial_failed", "suspend", "unsuspend", "drain", "permit"])),
-    st.tuples(st.just("reconnect"), st.booleans()),
+    st.tuples(st.just("restart"), st.booleans()),
     st.tuples(st.just("command"), st.sampled_from([3, 4, 8, 2]), st.sampled_from([1, 1, 130])),
     st.tuples(st.just("published"), st.integers(-1, 14)),
     st.tuples(st.just("finish"), st.sampled_from([1000, 1001, 4900, 4000, 7])),
@@ -169,8 +169,10 @@ class Watcher:
     def drain(self):
         self.check(self.machine.drain(self.now))
 
-    def reconnect(self, resume):
-        self.check(self.machine.reconnect(self.now, resume=resume))
+    def restart(self, resume):
+        self.ending = not resume
+        self.check(self.machine.restart(self.now, resume=resume))
+        self.ending = False
 
     def command(self, op, times):
         for _ in range(times):
