@@ -23,6 +23,9 @@ DEAD_QUEUE: Final = "gateway.dead"
 RETRIES_EXCHANGE: Final = "gateway.retries"
 """Topic exchange, routing key = queue name: a retry goes back to its own queue and to no other group's."""
 DEFAULT_GROUP: Final = "default"
+LANES: Final = 64
+"""All dispatches of one guild have the same lane; a subscriber that needs their order divides the lanes among its
+workers. See :func:`lane_of`."""
 
 # Every side declares these with the same arguments: RabbitMQ refuses a declaration that differs from the first.
 EVENTS_EXCHANGE_ARGUMENTS: Final[Mapping[str, Any]] = {"alternate-exchange": UNROUTED_EXCHANGE}
@@ -74,9 +77,17 @@ def task_name(event: str) -> str:
     return TASK_PREFIX + event_token(event)
 
 
-def routing_key(event: str, lane: int = 0) -> str:
-    """Return the routing key of one dispatch: ``MESSAGE_CREATE.0``."""
-    return f"{event_token(event)}.{lane}"
+def lane_of(guild_id: int | None) -> int:
+    """Return the lane of a guild, 0 to 63; dispatches without a guild share lane 0.
+
+    The lowest 22 bits of a snowflake count within a process of Discord and a millisecond; the next ones are its time.
+    """
+    return 0 if guild_id is None else (guild_id >> 22) % LANES
+
+
+def routing_key(event: str, guild_id: int | None = None) -> str:
+    """Return the routing key of one dispatch: ``MESSAGE_CREATE.07``; the lane always has two digits."""
+    return f"{event_token(event)}.{lane_of(guild_id):02d}"
 
 
 def binding_key(token: str) -> str:

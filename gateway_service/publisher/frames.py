@@ -12,7 +12,7 @@ from typing import Any, Final
 import amqp
 from amqp.serialization import dumps
 
-from gateway_service.contract import BODY_PREFIX, BODY_SUFFIX, EVENTS_EXCHANGE, routing_key
+from gateway_service.contract import BODY_PREFIX, BODY_SUFFIX, EVENTS_EXCHANGE, LANES, routing_key
 from gateway_service.errors import BrokerUnavailable
 from gateway_service.publisher.envelope import Envelope, headers_of, lasting_headers
 
@@ -33,6 +33,11 @@ _FRAME_OVERHEAD_BYTES: Final = _FRAME_START.size + len(_FRAME_END)
 
 _BODY_AROUND_BYTES: Final = len(BODY_PREFIX) + len(BODY_SUFFIX)
 _BODY_END: Final = BODY_SUFFIX + _FRAME_END
+
+# What differs between the routing keys of one event's dispatches; see contract.routing_key.
+_LANE_DIGITS: Final = tuple(b"%02d" % lane for lane in range(LANES))
+# Behind the lane come the bits of basic.publish and the end of the frame.
+_AFTER_LANE_BYTES: Final = 1 + len(_FRAME_END)
 
 # UTF-8 text has neither FE nor FF, and no length here is that large, so these stand where we put them only.
 _SEQ_MARK: Final = b"\xfe\xff\xfe\xfd"
@@ -114,7 +119,9 @@ class FrameEncoder:
         }
         properties = _properties(headers, id_mark)
         header_size = _CONTENT_START.size + len(properties)
-        before = self._method_frame(envelope) + _FRAME_START.pack(_HEADER_FRAME, self._channel, header_size)
+        method = self._method_frame(envelope)
+        start = method[: -_AFTER_LANE_BYTES - 2]
+        before = method[-_AFTER_LANE_BYTES:] + _FRAME_START.pack(_HEADER_FRAME, self._channel, header_size)
         before += _CONTENT_START.pack(_BASIC_CLASS, 0, 0)[:-8]  # without the body's size
         marks = [_SEQ_MARK, *([_GUILD_MARK] if has_guild else []), _TIME_MARK, id_mark, id_mark, id_mark]
         pieces = _cut(properties, marks)
@@ -122,13 +129,15 @@ class FrameEncoder:
         id_format = f"{id_length}s"
         values = ["i", *(["q"] if has_guild else []), "d", id_format, id_format, id_format, f"I{len(BODY_PREFIX)}s"]
         fields = "".join(f"{len(piece)}s{value}" for piece, value in zip(pieces, values, strict=True))
-        pack = Struct(f">{len(before)}sQ{fields}").pack
+        pack = Struct(f">{len(start)}s2s{len(before)}sQ{fields}").pack
 
         if has_guild:
             p0, p1, p2, p3, p4, p5, p6 = pieces
 
             def fill(envelope: Envelope, task_id: bytes, size: int) -> bytes:
                 return pack(
+                    start,
+                    _LANE_DIGITS[(envelope.guild_id >> 22) % LANES],  # type: ignore[operator]
                     before,
                     size,
                     p0,
@@ -153,6 +162,8 @@ class FrameEncoder:
 
             def fill(envelope: Envelope, task_id: bytes, size: int) -> bytes:
                 return pack(
+                    start,
+                    _LANE_DIGITS[0],
                     before,
                     size,
                     p0,
@@ -186,7 +197,7 @@ class FrameEncoder:
 
     def _method_frame(self, envelope: Envelope) -> bytes:
         is_mandatory, is_immediate = True, False
-        arguments = (0, EVENTS_EXCHANGE, routing_key(envelope.event), is_mandatory, is_immediate)
+        arguments = (0, EVENTS_EXCHANGE, routing_key(envelope.event, envelope.guild_id), is_mandatory, is_immediate)
         return self._frame(METHOD_FRAME, _BASIC_PUBLISH + dumps("Bssbb", arguments))
 
     def _frame(self, kind: int, payload: bytes) -> bytes:

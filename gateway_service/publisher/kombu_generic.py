@@ -59,7 +59,7 @@ class KombuLink(SynchronousLink):
     def _publish(self, batch: Sequence[Envelope], confirmed: list[Envelope]) -> None:
         with self._errors_mapped():
             for envelope in batch:
-                key = routing_key(envelope.event)
+                key = routing_key(envelope.event, envelope.guild_id)
                 if self._is_routed(key):
                     self._publish_to(EVENTS_EXCHANGE, key, envelope)
                 elif self._has_unrouted_room():

@@ -17,7 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, routing_key
+from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, lane_of, routing_key
 from gateway_service.errors import BrokerUnavailable
 from gateway_service.publisher.bindings import Bindings
 from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
@@ -58,7 +58,8 @@ class RedisLink(SynchronousLink):
         self._client: redis.Redis | None = None
         self._bindings = Bindings()
         self._bindings_at = float("-inf")
-        self._routes: dict[str, tuple[str, ...]] = {}  # queues by event name, as long as the bindings are believed
+        # Queues by event name and lane, as long as the bindings are believed.
+        self._routes: dict[tuple[str, int], tuple[str, ...]] = {}
         self._tag_prefix = uuid.uuid4().hex.encode()
         self._tags = itertools.count()
         self._lasting: dict[tuple[object, ...], bytes] = {}
@@ -109,9 +110,11 @@ class RedisLink(SynchronousLink):
             raise BrokerUnavailable(self._where, reason_of(exc)) from exc
 
     def _queues_of(self, envelope: Envelope) -> tuple[str, ...]:
-        queues = self._routes.get(envelope.event)
+        place = (envelope.event, lane_of(envelope.guild_id))
+        queues = self._routes.get(place)
         if queues is None:
-            queues = self._routes[envelope.event] = self._bindings.queues_for(routing_key(envelope.event))
+            queues = self._bindings.queues_for(routing_key(envelope.event, envelope.guild_id))
+            self._routes[place] = queues
         return queues
 
     def _refresh_bindings(self, life_s: float) -> None:

@@ -10,9 +10,10 @@ from celery.utils.text import str_to_list
 
 from gateway_service.contract import DEFAULT_GROUP, TASK_PREFIX, event_token, queue_name
 from gateway_service.errors import ConfigurationError
+from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.handlers import HandlerTask, as_task_function
 from gateway_service.worker.strategy import EventTask
-from gateway_service.worker.topology import DeclareSharedQueues, has_quorum_queues, queue_of_token
+from gateway_service.worker.topology import DeclareSharedQueues, queue_of_token
 
 Handler = Callable[..., Any]
 

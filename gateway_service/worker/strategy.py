@@ -14,11 +14,11 @@ from celery.utils.log import get_logger
 from celery.worker.strategy import default as celery_strategy
 
 from gateway_service.contract import DEAD_QUEUE, Dispatch
+from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.gather import Gather, Part, Settle
 from gateway_service.worker.handlers import QUEUE_HEADER
 from gateway_service.worker.request import HandlerRequest, InProcessRequest
 from gateway_service.worker.serialization import CONTENT_TYPE, UndecodableBody, decode_task_body
-from gateway_service.worker.topology import has_quorum_queues
 
 _log = get_logger(__name__)
 

@@ -16,17 +16,13 @@ from gateway_service.contract import (
     queue_name,
 )
 from gateway_service.topology import DEAD, EVENTS, UNROUTED
+from gateway_service.worker.capabilities import has_quorum_queues
 
 _log = get_logger(__name__)
 
 # It must be a topic exchange: Celery's delayed delivery, which carries a countdown on quorum queues, supports no
 # direct one.
 _RETRIES: Final = Exchange(RETRIES_EXCHANGE, type="topic", durable=True)
-
-
-def has_quorum_queues(connection: Any) -> bool:
-    """Tell whether the broker behind a kombu connection is RabbitMQ: the others have no such queues."""
-    return bool(connection.transport.driver_type == "amqp")
 
 
 class EventQueue(Queue):

@@ -175,7 +175,7 @@ class MemorySubject:
         return [self._received(each) for each in self.broker.messages if queue in self._queues_of(each)]
 
     def _queues_of(self, envelope: Envelope) -> set[str]:
-        key = routing_key(envelope.event)
+        key = routing_key(envelope.event, envelope.guild_id)
         return {queue for queue, binding_key in self._bindings if is_match(binding_key, key)} or {UNROUTED_QUEUE}
 
     def _received(self, envelope: Envelope) -> Received:

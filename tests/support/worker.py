@@ -130,7 +130,7 @@ def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, **he
         connection.Producer().publish(
             envelope.body if body is None else body,
             exchange=EVENTS_EXCHANGE,
-            routing_key=routing_key(event),
+            routing_key=routing_key(event, envelope.guild_id),
             content_type="application/json",
             content_encoding="utf-8",
             headers={**headers_of(envelope, "test"), **headers},

@@ -41,7 +41,7 @@ def written_by_py_amqp(envelope: Envelope, frame_max: int) -> bytes:
         delivery_mode=2,
         correlation_id=envelope.task_id,
     )
-    arguments = dumps("Bssbb", (0, EVENTS_EXCHANGE, routing_key(envelope.event), True, False))
+    arguments = dumps("Bssbb", (0, EVENTS_EXCHANGE, routing_key(envelope.event, envelope.guild_id), True, False))
     write_frame(1, CHANNEL, spec.Basic.Publish, arguments, message)
     return wire.data
 
