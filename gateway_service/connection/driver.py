@@ -85,8 +85,8 @@ class Driver:
         """Start the machine and serve it until cancelled.
 
         Raises:
-            Exception: Whatever a callback raised: a fault of our own code, after which the state of this shard
-                cannot be trusted. The process must end; its supervisor starts a fresh one that resumes.
+            Exception: Whatever a callback or a dial raised: a fault of our own code, after which the state of this
+                shard cannot be trusted. The process must end; its supervisor starts a fresh one that resumes.
         """
         try:
             self.tell(self.machine.start)
@@ -167,6 +167,9 @@ class Driver:
         except ConnectFailed as exc:
             reason, status = exc.reason, exc.status
             self._guarded(lambda: self.tell(lambda now: self.machine.dial_failed(reason, status, now)))
+            return
+        except Exception as exc:  # noqa: BLE001 - handed on, not swallowed
+            self._fail(exc)
             return
         self._transport = transport
         self._guarded(lambda: self.tell(self.machine.connected))

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final, cast
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
@@ -79,7 +79,7 @@ async def open_transport(url: str) -> Transport:
     """Open a WebSocket to the gateway at ``url``; nothing is delivered before :meth:`Transport.begin`.
 
     Raises:
-        ConnectFailed: DNS, TCP, TLS or time-out, or an HTTP status other than 101.
+        ConnectFailed: A host name that cannot be one, DNS, TCP, TLS or time-out, or an HTTP status other than 101.
     """
     options: dict[str, Any] = {"ssl": _tls_context()} if url.startswith("wss:") else {}
     try:
@@ -98,7 +98,7 @@ async def open_transport(url: str) -> Transport:
     except InvalidStatus as exc:
         status = exc.response.status_code
         raise ConnectFailed(_without_query(url), f"HTTP status {status} instead of 101", status) from exc
-    except (OSError, InvalidHandshake, InvalidURI, WebSocketException, EOFError) as exc:
+    except (OSError, ValueError, WebSocketException, EOFError) as exc:
         raise ConnectFailed(_without_query(url), str(exc) or type(exc).__name__) from exc
     return Transport(cast("_Connection", connection))
 

@@ -23,8 +23,10 @@ def is_dialable(url: object) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an unfinished IPv6 address, a port that is not a number
+        host = parts.hostname or ""
+        host.encode("idna")  # as every look-up of a name begins
+        return parts.scheme in _SCHEMES and bool(host) and parts.port != 0
+    except ValueError:  # an unfinished IPv6 address, a port that is not a number, a label of no or 64 characters
         return False
 
 

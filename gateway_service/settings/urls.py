@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from gateway_service.settings.values import BadValue, did_you_mean
 from gateway_service.telemetry import MASK
 
-# Every transport name of kombu; a test compares.
+# Every transport name of kombu, which tells upper case from lower case; a test compares.
 _BROKER_SCHEMES: Final = frozenset(
     (
         *("amqp", "amqps", "pyamqp", "librabbitmq", "qpid"),
         *("redis", "rediss", "sentinel"),
-        *("sqs", "azureservicebus", "azurestoragequeues", "gcpubsub", "kafka", "confluentkafka", "slmq"),
+        *("sqs", "SQS", "azureservicebus", "azurestoragequeues", "gcpubsub", "kafka", "confluentkafka", "slmq", "SLMQ"),
         *("sqla", "sqlalchemy", "mongodb", "pgmq", "etcd", "consul", "zookeeper", "filesystem", "pyro", "memory"),
     )
 )
@@ -54,12 +54,12 @@ def masked(url: str) -> str:
 # Faults do not show what was given: where it is written wrongly, a password cannot be told from the rest.
 def parse_broker_url(value: object) -> SecretUrl:
     url = _secret_text(value)
-    scheme = url.partition("://")[0].partition("+")[0].lower()
+    scheme = url.partition("://")[0].partition("+")[0]
     if "://" not in url:
         raise BadValue("must be a URL such as amqp://user:password@host:5672//")
     if scheme not in _BROKER_SCHEMES:
         raise BadValue(f"has an unknown scheme {scheme!r}{did_you_mean(scheme, _BROKER_SCHEMES)}")
-    _check_port(url)
+    _check_address(url)
     return SecretUrl(url)
 
 
@@ -74,13 +74,15 @@ def parse_url(value: object, *schemes: str) -> str:
     url = value.strip() if isinstance(value, str) else ""
     try:
         parts = urlsplit(url)
-        port_is_good = parts.port != 0
+        host = parts.hostname or ""
+        host.encode("idna")  # as every look-up of a name begins
+        address_is_good = bool(host) and parts.port != 0
     except ValueError:
-        port_is_good = False
+        address_is_good = False
     else:
         if parts.username or parts.password:
             raise BadValue("must not have a user or password in it")
-    if not (port_is_good and parts.scheme in schemes and parts.hostname):
+    if not (address_is_good and parts.scheme in schemes):
         raise BadValue(
             f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}, not {masked(url)!r}"
         )
@@ -94,8 +96,11 @@ def _secret_text(value: object) -> str:
     return text.strip()
 
 
-def _check_port(url: str) -> None:
+def _check_address(url: str) -> None:
     try:
-        _ = [urlsplit(part).port for part in _parts(url)]
+        for part in _parts(url):
+            address = urlsplit(part)
+            _ = address.port
+            (address.hostname or "").encode("idna")
     except ValueError:
         raise BadValue("has a bad host or port; write it like amqp://user:password@host:5672//") from None

@@ -176,6 +176,12 @@ async def test_a_refused_upgrade_names_the_status_and_not_the_query() -> None:
     assert "v=10" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["ws://a..b/", f"ws://{'a' * 64}.example/", "ws://127.0.0.1:99999/"])
+async def test_an_address_that_cannot_be_one_fails_like_any_other(url: str) -> None:
+    with pytest.raises(ConnectFailed, match="cannot connect"):
+        await open_transport(url)
+
+
 async def test_a_refused_connection_fails_clearly() -> None:
     async with server(lambda _reader, _writer: asyncio.sleep(0)) as url:
         pass

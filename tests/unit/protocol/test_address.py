@@ -20,7 +20,11 @@ def test_a_websocket_address_is_dialable(url):
 
 
 @pytest.mark.parametrize(
-    "url", [None, 1, "", "https://x", "x", "wss://", "wss://[", "wss://x:port", "wss://x:0", "wss://a b", "wss://é"]
+    "url",
+    [
+        *(None, 1, "", "https://x", "x", "wss://", "wss://[", "wss://x:port", "wss://x:0", "wss://a b", "wss://é"),
+        *("wss://a..b", "wss://.a", f"wss://{'a' * 64}.example"),
+    ],
 )
 def test_anything_else_is_not_dialable(url):
     assert not is_dialable(url)

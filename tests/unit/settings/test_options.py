@@ -205,6 +205,7 @@ def test_a_presence_that_discord_would_refuse_is_refused(given, sentence):
             {"api_url": "http://host:99999"},
             "must be a URL that begins with https:// or http://, not 'http://host:99999'",
         ),
+        ({"api_url": "http://a..b"}, "must be a URL that begins with https:// or http://, not 'http://a..b'"),
         ({"api_url": "https://me:pass@host"}, "must not have a user or password in it"),
         (
             {"url": "https://gateway.discord.gg"},
@@ -236,6 +237,8 @@ def test_every_transport_of_kombu_is_a_broker(alias):
     [
         ("localhost:5672", "broker_url: must be a URL such as amqp://user:password@host:5672//"),
         ("amq://host", "broker_url: has an unknown scheme 'amq'; did you mean 'amqp'?"),
+        ("AMQP://host", "broker_url: has an unknown scheme 'AMQP'; did you mean 'amqp'?"),
+        ("amqp://a..b", "broker_url: has a bad host or port; write it like amqp://user:password@host:5672//"),
         (
             "amqp://me:hidden@host:port//",
             "broker_url: has a bad host or port; write it like amqp://user:password@host:5672//",
