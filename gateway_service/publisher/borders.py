@@ -19,8 +19,9 @@ def place_of(broker_url: str) -> str:
     shown = []
     for url in broker_url.split(";"):
         parts = url_to_parts(url)
+        host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
-        shown.append(f"{parts.scheme}://{parts.hostname or ''}{port}/{parts.path or ''}")
+        shown.append(f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}/{parts.path or ''}")
     return ";".join(shown)
 
 

@@ -4,14 +4,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-import kombu.exceptions
 from kombu.connection import Connection
 from kombu.messaging import Producer
-from kombu.transport import resolve_transport, virtual
+from kombu.transport import virtual
 
 from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, routing_key
 from gateway_service.errors import ConfigurationError
-from gateway_service.publisher.borders import broker_errors_mapped, place_of
+from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
 from gateway_service.publisher.envelope import Envelope, headers_of
 from gateway_service.publisher.synchronous import SynchronousLink
 from gateway_service.topology import EVENTS, UNROUTED_MAX_LENGTH
@@ -30,22 +29,22 @@ class KombuLink(SynchronousLink):
             host: The name of this machine or pod, for the ``origin`` header.
 
         Raises:
-            ConfigurationError: kombu has no such transport.
+            ConfigurationError: kombu has no such transport, or the library it needs is not installed.
         """
         super().__init__()
         self._host = host
         self._where = place_of(url)
-        scheme = url.partition("://")[0].partition("+")[0]
         try:
-            resolve_transport(scheme)
-        except (KeyError, ImportError) as exc:
-            raise ConfigurationError(f"broker_url: Celery cannot use {scheme}://: {exc.args[0]}") from exc
-        self._connection: Any = Connection(url, connect_timeout=CONNECT_TIMEOUT_S)
+            self._connection: Any = Connection(url, connect_timeout=CONNECT_TIMEOUT_S)
+            _ = self._connection.transport
+        except Exception as exc:  # without its library a transport raises ImportError, NameError, RuntimeError...
+            scheme = url.partition("://")[0]
+            raise ConfigurationError(f"broker_url: Celery cannot use {scheme}://: {reason_of(exc)}") from exc
         self._channel: Any = None
         self._producer: Any = None
 
     def connect(self) -> None:
-        with self._errors_mapped():
+        with self._errors_mapped(ValueError):  # a transport misses an option
             self._connection.connect()
             self._channel = self._connection.channel()
             EVENTS(self._channel).declare()
@@ -91,8 +90,6 @@ class KombuLink(SynchronousLink):
     def _has_unrouted_room(self) -> bool:
         return bool(self._channel.queue_declare(UNROUTED_QUEUE, passive=True).message_count < UNROUTED_MAX_LENGTH)
 
-    def _errors_mapped(self) -> contextlib.AbstractContextManager[None]:
+    def _errors_mapped(self, *more: type[Exception]) -> contextlib.AbstractContextManager[None]:
         transport = self._connection.transport
-        return broker_errors_mapped(
-            self._where, *transport.connection_errors, *transport.channel_errors, kombu.exceptions.KombuError
-        )
+        return broker_errors_mapped(self._where, *transport.connection_errors, *transport.channel_errors, *more)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_service.errors import ConfigurationError
+from gateway_service.errors import BrokerUnavailable, ConfigurationError
 from gateway_service.publisher import make_link
 from gateway_service.publisher.amqp import AmqpLink
 from gateway_service.publisher.borders import place_of
@@ -33,12 +33,24 @@ def test_what_is_no_broker_url_is_a_configuration_error(url: str) -> None:
         make_link(url, "host")
 
 
+def test_a_transport_without_its_library_is_a_configuration_error() -> None:
+    # kombu's transport of Kafka raises NameError then.
+    with pytest.raises(ConfigurationError, match="Celery cannot use kafka://"):
+        make_link("kafka://host", "host")
+
+
+def test_a_transport_that_misses_an_option_says_so() -> None:
+    with pytest.raises(BrokerUnavailable, match="master_name"):
+        make_link("sentinel://127.0.0.1:1", "host").connect()
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [
         ("amqp://user:secret@host:5672/vhost", "amqp://host:5672/vhost"),
         ("amqp://u:secret@one;amqp://u:secret@two:1//", "amqp://one/;amqp://two:1//"),
         ("redis://:secret@host:6379/0?password=secret", "redis://host:6379/0"),
+        ("amqp://u:secret@[::1]:5672//", "amqp://[::1]:5672//"),
         ("memory://", "memory:///"),
     ],
 )
