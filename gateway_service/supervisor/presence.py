@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -77,13 +78,13 @@ def _checked(presence: object) -> dict[str, Any]:
 
 
 def _imported(path: str) -> Callable[[int], Any]:
-    module_name, _, attribute = path.partition(":")
+    module_name, _, attributes = path.partition(":")
     try:
-        function = getattr(importlib.import_module(module_name), attribute)
-    except Exception as exc:  # the module is the user's and may raise anything
+        function = attrgetter(attributes)(importlib.import_module(module_name))
+    except (Exception, SystemExit) as exc:  # the module is the user's and may raise anything
         raise ConfigurationError(
             f"presence: cannot import {path!r}: {type(exc).__name__}: {exc} (GATEWAY_PRESENCE)"
         ) from exc
     if not callable(function):
         raise ConfigurationError(f"presence: {path!r} is not a function (GATEWAY_PRESENCE)")
-    return function  # type: ignore[no-any-return] # getattr knows no types
+    return function  # type: ignore[no-any-return] # attrgetter knows no types

@@ -34,11 +34,11 @@ def _import(name: str) -> ModuleType:
                 f"GATEWAY_TASKS: there is no module {exc.name!r} in the working directory or on the Python path"
             ) from None
         raise ConfigurationError(_sentence(name, exc)) from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ConfigurationError(_sentence(name, exc)) from exc
 
 
-def _sentence(name: str, error: Exception) -> str:
+def _sentence(name: str, error: BaseException) -> str:
     """Say what is wrong with a module: the error, and the last line outside of our own code that led to it."""
     text = f"GATEWAY_TASKS: importing {name!r} failed: {type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):

@@ -37,8 +37,13 @@ async def test_a_function_runs_in_a_thread_of_its_own():
     assert threads[0] is not threading.current_thread()
 
 
-async def test_an_import_path_is_followed():
-    provider = PresenceProvider(f"{__name__}:for_shard")
+class Presences:
+    for_shard = staticmethod(for_shard)
+
+
+@pytest.mark.parametrize("path", ["for_shard", "Presences.for_shard"])
+async def test_an_import_path_is_followed(path):
+    provider = PresenceProvider(f"{__name__}:{path}")
 
     assert (await provider.presence_of(1))["status"] == "idle"
 

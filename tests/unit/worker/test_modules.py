@@ -60,6 +60,7 @@ def test_a_module_that_does_not_exist_is_named(name):
             r"ModuleNotFoundError: No module named 'nothing_like_it' \(messages.py, line 2\)",
         ),
         ("\n1 / 0\n", r"ZeroDivisionError: division by zero \(messages.py, line 2\)"),
+        ("\nraise SystemExit(3)\n", r"SystemExit: 3 \(messages.py, line 2\)"),
         ("def f(:\n", r"SyntaxError: invalid syntax \(messages.py, line 1\)"),
         (
             "\nfrom gateway_service.worker import handlers\nhandlers.check_handler(5, bind=False)\n",
