@@ -63,6 +63,10 @@ class LogEvent(StrEnum):
     SERVICE_STOPPED = "service.stopped", "everything is flushed and saved; the supervisor ends"
     SERVICE_STOPPING = "service.stopping", "a signal or a fatal cause ends the service; shards drain"
     SERVICE_WAITING = "service.waiting", "another service runs shards of ours with the same state; we wait for its end"
+    SERVICE_WITHOUT_BROKER = (
+        "service.without_broker",
+        "the broker does not take us, but sessions wait to be resumed: the shards connect and keep what they receive",
+    )
     SESSION_FORGOTTEN = "session.forgotten", "the session cannot be resumed; the shard identifies anew"
     SESSION_OPENED = "session.opened", "READY: a new session began"
     SESSION_RESUMED = "session.resumed", "RESUMED: the session goes on and missed dispatches were replayed"

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway_service.errors import StateUnavailable
+from gateway_service.errors import BrokerUnavailable, StateUnavailable
 from gateway_service.settings import GatewayOptions
-from gateway_service.state import Namespace, State, open_state
+from gateway_service.state import Namespace, SessionStore, State, open_state
 from gateway_service.supervisor.broker_check import Connect, check_broker
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
 from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_run
@@ -44,17 +44,17 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
     Raises:
         ConfigurationError: A setting is wrong.
         TokenRefused: Discord does not know the token.
-        ServiceUnavailable: API, broker or state store do not answer.
+        ServiceUnavailable: API or state store do not answer, or on a first start the broker.
     """
     presence = PresenceProvider(options.presence)
     gateway_url, num_shards, max_concurrency = await _gateway(options, patience)
     shard_ids = shards_to_run(options.shards, num_shards)
     blocks = processes_for(shard_ids, options.processes, cpu_count())
-    await check_broker(options.broker_url, connect_broker)
     namespace = Namespace.of(options.token.get_secret_value(), num_shards)
     state = await asyncio.to_thread(open_state, options.state_url.get_secret_value(), namespace)
     try:
         await claim_shards(state, shard_ids, str(options.state_url), CLAIM_PATIENCE_S)
+        await require_broker(check_broker(options.broker_url, connect_broker), state, shard_ids)
     except BaseException:
         state.close()
         raise
@@ -86,6 +86,24 @@ async def claim_shards(state: State, shard_ids: Sequence[int], where: str, patie
             is_told = True
             log_event(_log, logging.WARNING, LogEvent.SERVICE_WAITING, shards=shards, at_most_s=patience_s)
         await asyncio.sleep(_CLAIM_RETRY_S)
+
+
+async def require_broker(check: Awaitable[None], state: SessionStore, shard_ids: Sequence[int]) -> None:
+    """Make sure that the broker takes us, or that there is a reason to start without it.
+
+    A first start without a broker is a mistake in the settings. But where sessions wait to be resumed they would expire
+    meanwhile, and with them the replay of what they missed: the shards connect, and keep what they receive.
+
+    Raises:
+        BrokerUnavailable: The broker does not take us, and no session waits.
+    """
+    try:
+        await check
+    except BrokerUnavailable as exc:
+        sessions = await asyncio.to_thread(lambda: sum(state.load(shard_id) is not None for shard_id in shard_ids))
+        if not sessions:
+            raise
+        log_event(_log, logging.ERROR, LogEvent.SERVICE_WITHOUT_BROKER, reason=str(exc), sessions=sessions)
 
 
 async def _gateway(options: GatewayOptions, patience: Patience) -> tuple[str, int, int]:

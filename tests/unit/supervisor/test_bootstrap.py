@@ -1,7 +1,7 @@
 import pytest
 
-from gateway_service.errors import StateUnavailable
-from gateway_service.supervisor.bootstrap import claim_shards
+from gateway_service.errors import BrokerUnavailable, StateUnavailable
+from gateway_service.supervisor.bootstrap import claim_shards, require_broker
 
 WHERE = "sqlite:///state.db"
 
@@ -26,3 +26,30 @@ async def test_a_service_that_is_about_to_end_is_waited_for(caplog):
 async def test_a_service_that_stays_ends_the_start():
     with pytest.raises(StateUnavailable, match=r"state\.db is not available: another service runs shards 1-2 with it"):
         await claim_shards(State(1000), [0, 1, 2], WHERE, patience_s=0.0)
+
+
+class Sessions:
+    """A store that has the sessions of these shards."""
+
+    def __init__(self, *shard_ids):
+        self.shard_ids = shard_ids
+
+    def load(self, shard_id):
+        return object() if shard_id in self.shard_ids else None
+
+
+async def no_broker():
+    raise BrokerUnavailable("broker", "refused")
+
+
+async def test_a_first_start_without_a_broker_is_refused():
+    with pytest.raises(BrokerUnavailable):
+        await require_broker(no_broker(), Sessions(7), [0, 1])
+
+
+async def test_sessions_do_not_expire_because_the_broker_is_away(caplog):
+    await require_broker(no_broker(), Sessions(1), [0, 1])
+
+    [record] = caplog.records
+    assert record.message == "service.without_broker"
+    assert record.event_fields["sessions"] == 1
