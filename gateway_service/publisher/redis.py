@@ -23,6 +23,7 @@ from gateway_service.publisher.bindings import Bindings
 from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
 from gateway_service.publisher.envelope import Envelope, lasting_headers
 from gateway_service.publisher.synchronous import SynchronousLink
+from gateway_service.settings.urls import as_redis_py_reads_it
 from gateway_service.topology import UNROUTED_MAX_LENGTH
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -67,7 +68,7 @@ class RedisLink(SynchronousLink):
     def connect(self) -> None:
         with broker_errors_mapped(self._where, redis.RedisError, ValueError):
             self._client = redis.Redis.from_url(
-                _as_redis_py_reads_it(self._url),
+                as_redis_py_reads_it(self._url),
                 socket_connect_timeout=CONNECT_TIMEOUT_S,
                 socket_timeout=ANSWER_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),  # what to publish again is the outbox's decision
@@ -151,10 +152,3 @@ class RedisLink(SynchronousLink):
             text = json.dumps(lasting_headers(envelope, self._host), separators=(",", ":")).encode()[:-1]
             self._lasting[key] = text
         return text
-
-
-def _as_redis_py_reads_it(url: str) -> str:
-    """Return the URL with Celery's names for certificate checks (``CERT_REQUIRED``) in redis-py's form."""
-    for name in ("required", "optional", "none"):
-        url = url.replace(f"ssl_cert_reqs=CERT_{name.upper()}", f"ssl_cert_reqs={name}")
-    return url

@@ -59,6 +59,8 @@ class _Options(BaseModel):
 
 Tasks = Annotated[tuple[str, ...], PlainValidator(values.parse_tasks)]
 BrokerUrl = Annotated[SecretUrl, PlainValidator(urls.parse_broker_url)]
+OnceUrl = Annotated[SecretUrl | None, PlainValidator(urls.parse_once_url)]
+ApiUrl = Annotated[str, PlainValidator(lambda value: urls.parse_url(value, "https", "http"))]
 
 
 class WorkerOptions(_Options):
@@ -66,11 +68,18 @@ class WorkerOptions(_Options):
 
     tasks: Tasks
     broker_url: BrokerUrl
+    once_url: OnceUrl
+    api_url: ApiUrl
 
     def __init__(
-        self, *, tasks: str | Iterable[str] = DEFAULT_TASKS, broker_url: str | SecretStr = DEFAULT_BROKER_URL
+        self,
+        *,
+        tasks: str | Iterable[str] = DEFAULT_TASKS,
+        broker_url: str | SecretStr = DEFAULT_BROKER_URL,
+        once_url: str | SecretStr | None = None,
+        api_url: str = DISCORD_API_URL,
     ) -> None:
-        super().__init__(tasks=tasks, broker_url=broker_url)
+        super().__init__(tasks=tasks, broker_url=broker_url, once_url=once_url, api_url=api_url)
 
 
 class GatewayOptions(_Options):
@@ -95,7 +104,9 @@ class GatewayOptions(_Options):
     tasks: Tasks
     broker_url: BrokerUrl
     state_url: Annotated[SecretUrl, PlainValidator(urls.parse_state_url)]
-    api_url: Annotated[str, PlainValidator(lambda value: urls.parse_url(value, "https", "http"))]
+    once_url: OnceUrl
+    """None means the broker when that is Redis, else a file of this host."""
+    api_url: ApiUrl
     """Without a slash at its end."""
     url: Annotated[str | None, PlainValidator(lambda value: value and urls.parse_url(value, "wss", "ws"))]
     """None means the URL that ``GET /gateway/bot`` answers."""
@@ -116,6 +127,7 @@ class GatewayOptions(_Options):
         tasks: str | Iterable[str] = DEFAULT_TASKS,
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
         state_url: str | SecretStr = DEFAULT_STATE_URL,
+        once_url: str | SecretStr | None = None,
         api_url: str = DISCORD_API_URL,
         url: str | None = None,
         compression: str = "zstd-stream",

@@ -113,6 +113,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         meaning="Where sessions are kept, so that a restart resumes: 'sqlite:///' and a path.",
     ),
     Setting(
+        name="once_url",
+        env="GATEWAY_ONCE_URL",
+        flag=None,
+        metavar="URL",
+        default="",
+        meaning="Where workers note which runs of handlers with `once=True` were made: `redis://…`, or `sqlite:///` "
+        "and a path for the workers of one host. By default the broker when that is Redis, else "
+        "`sqlite:///.gateway/once.db`.",
+    ),
+    Setting(
         name="api_url",
         env="GATEWAY_API_URL",
         flag="--api-url",

@@ -51,6 +51,13 @@ def masked(url: str) -> str:
     return f"{address}{mark}{MASK}" if mark else address
 
 
+def as_redis_py_reads_it(url: str) -> str:
+    """Return the URL with Celery's names for certificate checks (``CERT_REQUIRED``) in redis-py's form."""
+    for name in ("required", "optional", "none"):
+        url = url.replace(f"ssl_cert_reqs=CERT_{name.upper()}", f"ssl_cert_reqs={name}")
+    return url
+
+
 # Faults do not show what was given: where it is written wrongly, a password cannot be told from the rest.
 def parse_broker_url(value: object) -> SecretUrl:
     url = _secret_text(value)
@@ -67,6 +74,18 @@ def parse_state_url(value: object) -> SecretUrl:
     url = _secret_text(value)
     if not re.fullmatch(r"sqlite:///(?!/?$)[^?]+", url):
         raise BadValue("must be 'sqlite:///' and a path, without a query")
+    return SecretUrl(url)
+
+
+def parse_once_url(value: object) -> SecretUrl | None:
+    if value is None or value == "":
+        return None
+    url = _secret_text(value)
+    if url.startswith("sqlite:"):
+        return parse_state_url(url)
+    if not re.match(r"rediss?://[^/]", url):
+        raise BadValue("must be redis://host:6379/0, or 'sqlite:///' and a path, without a query")
+    _check_address(url)
     return SecretUrl(url)
 
 

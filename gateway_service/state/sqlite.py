@@ -11,6 +11,7 @@ from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.session import Session
 from gateway_service.state.claims import Claims
 from gateway_service.state.namespace import Namespace
+from gateway_service.state.sqlite_errors import sqlite_errors_mapped
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = (
@@ -36,18 +37,6 @@ _SCHEMA: Final = (
 # (a backup, a shell) has the file locked. A drain may have to wait for it twice, inside its ten seconds.
 DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
 
-_CURES: Final[Mapping[int, str]] = {
-    sqlite3.SQLITE_BUSY: "another program has it locked; close that program",
-    sqlite3.SQLITE_LOCKED: "another program has it locked; close that program",
-    sqlite3.SQLITE_READONLY: "it cannot be written; give this user the right to write the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give this user the right to read and write the file and its folder",
-    sqlite3.SQLITE_PERM: "it cannot be opened; give this user the right to read and write the file and its folder",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite file; move it away or name another file",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away (shards will IDENTIFY instead of RESUME)",
-    sqlite3.SQLITE_FULL: "the disk is full; make room",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write it",
-}
-
 
 class SqliteState:
     """The sessions and the identify log of one namespace in one file. See :mod:`gateway_service.state.ports`."""
@@ -64,7 +53,7 @@ class SqliteState:
         self._lock = threading.Lock()
         self._is_closed = False
         self._claims: Claims | None = None
-        with self._errors_mapped():
+        with sqlite_errors_mapped(self._path):
             self._open()
 
     def load(self, shard_id: int) -> Session | None:
@@ -181,19 +170,9 @@ class SqliteState:
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
-        with self._lock, self._errors_mapped():
+        with self._lock, sqlite_errors_mapped(self._path):
             self._refuse_lost_file()
             yield
-
-    @contextlib.contextmanager
-    def _errors_mapped(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as exc:
-            primary_code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-            raise StateUnavailable(str(self._path), _CURES.get(primary_code, str(exc))) from exc
-        except OSError as exc:
-            raise StateUnavailable(str(self._path), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc
 
 
 def _identity_of(path: Path) -> tuple[int, int] | None:

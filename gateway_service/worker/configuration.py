@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from gateway_service.settings import load_worker_options
+from gateway_service.worker.once import ONCE_URL_KEY
 from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
 
 # How long a message of a killed worker stays away on Redis. A handler must be done within that time, and a
@@ -31,6 +32,7 @@ def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_heartbeat": 10,  # seconds; Celery's two minutes are long for a bot that answers people
         "broker_transport_options": {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if is_redis else {},
+        ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
         "include": options.tasks,
         "accept_content": [CONTENT_TYPE, PLAIN_JSON],
         "result_accept_content": [PLAIN_JSON],

@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from celery import Celery
 from celery.concurrency import get_implementation
-from celery.signals import celeryd_init
+from celery.signals import celeryd_after_setup, celeryd_init
 from celery.utils.text import str_to_list
 
 from gateway_service.contract import DEFAULT_GROUP, TASK_PREFIX, event_token, queue_name
 from gateway_service.errors import ConfigurationError
 from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.handlers import HandlerTask, as_task_function
+from gateway_service.worker.once import KEEP_S, announce_store, once_per_dispatch
 from gateway_service.worker.strategy import EventTask
 from gateway_service.worker.topology import DeclareSharedQueues, queue_of_token
 
@@ -36,10 +37,20 @@ class Gateway:
         self.group = group
         self._handlers: dict[str, list[str]] = {}
         """Task names by event token."""
+        self._uses_once = False
         app.steps["consumer"].add(DeclareSharedQueues)
         celeryd_init.connect(self._prepare_worker, weak=False)
+        celeryd_after_setup.connect(self._announce, weak=False)
 
-    def on(self, *events: str, bind: bool = False, name: str | None = None, **options: Any) -> Callable[[Handler], Any]:
+    def on(
+        self,
+        *events: str,
+        bind: bool = False,
+        name: str | None = None,
+        once: bool = False,
+        once_keep_s: float = KEEP_S,
+        **options: Any,
+    ) -> Callable[[Handler], Any]:
         """Make a function the handler of one or more dispatch names.
 
         The function is called as ``function(data, dispatch)``: the payload's ``d`` and a
@@ -49,6 +60,8 @@ class Gateway:
             *events: Dispatch names such as ``"MESSAGE_CREATE"``.
             bind: Pass the task first, as in Celery: ``function(self, data, dispatch)``.
             name: Name of the task; module and function by default.
+            once: Run once for each dispatch, also when its message arrives again. See docs/handlers.md.
+            once_keep_s: How long a run that was made is remembered.
             **options: Options of a Celery task: ``max_retries``, ``time_limit``, ``autoretry_for``...
 
         Raises:
@@ -61,6 +74,10 @@ class Gateway:
 
         def register(function: Handler) -> Any:
             run = as_task_function(function, bind=bind)
+            if once:
+                run = once_per_dispatch(run)
+                self._uses_once = True
+                options["once_keep_s"] = once_keep_s
             task_name = name or self.app.gen_task_name(function.__name__, function.__module__)
             self._register(task_name, events)
             task_options = {**options, "base": HandlerTask, "bind": True, "shared": False, "name": task_name}
@@ -128,6 +145,11 @@ class Gateway:
         if getattr(get_implementation(options.get("pool_cls")), "is_green", False):
             # With heartbeats on, Celery 5.7 waits 0.1 s after each message in a green pool (loops.synloop).
             self.app.conf.broker_heartbeat = 0
+
+    def _announce(self, instance: Any, **_signal: Any) -> None:
+        """Say what an operator should know about this worker; its log is open by now."""
+        if instance.app is self.app and self._uses_once:
+            announce_store(self.app)
 
     def _select_queues(self, wanted: list[str] | None, excluded: list[str] | None) -> None:
         """Make known the queues to consume from; a queue that is not known is not declared either.

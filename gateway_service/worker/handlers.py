@@ -5,10 +5,10 @@ import inspect
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from celery import Task
-from celery.exceptions import MaxRetriesExceededError
+from celery.exceptions import Ignore, MaxRetriesExceededError, Reject
 from kombu import pools
 
 from gateway_service.contract import Dispatch
@@ -16,6 +16,8 @@ from gateway_service.worker.serialization import SERIALIZER
 
 QUEUE_HEADER: Final = "queue"
 """Header that tells a handler's task from which queue it came, and to which its retries go."""
+REQUEUES_HEADER: Final = "requeues"
+"""Header that counts how often an operator took a handler's message out of ``gateway.dead``."""
 
 _HIDDEN: Final = "(...)"
 
@@ -28,6 +30,8 @@ class HandlerTask(Task):
     serializer = SERIALIZER
     # Celery's own default is three minutes: an age for a chat, and beyond the visibility timeout on Redis.
     default_retry_delay = 5
+    once_keep_s: float | None = None
+    """How long a run that was made is remembered; None for handlers that may run more than once."""
 
     def signature_from_request(
         self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any
@@ -49,6 +53,20 @@ class HandlerTask(Task):
         except MaxRetriesExceededError:
             # Celery's text holds the arguments, and with them chat content, for every log to see.
             raise MaxRetriesExceededError(f"{self.name} gave up on {self.request.id} after its last retry") from None
+
+    def put_off(self, delay_s: float) -> NoReturn:
+        """End this run before it began, and have it made later; no retry is counted.
+
+        Raises:
+            Ignore: The broker has the later run.
+            Reject: The broker does not take it, so it shall give out this one again.
+        """
+        later = self.signature_from_request(countdown=delay_s, retries=self.request.retries)
+        try:
+            later.apply_async()
+        except Exception as exc:
+            raise Reject(exc, requeue=True) from exc
+        raise Ignore(f"put off for {delay_s:.1f} s")
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, producer: Any = None, **options: Any

@@ -4,6 +4,8 @@ from typing import Any
 
 from celery.worker.request import Request
 
+from gateway_service.worker.once import note_timeout
+
 
 class HandlerRequest(Request):
     """Hands the payload to another process, once: as the text it came in.
@@ -16,6 +18,11 @@ class HandlerRequest(Request):
     def request_dict(self) -> dict[str, Any]:
         """What the pool gets beside the body; the tracer fills in the arguments from the body."""
         return {**self._request_dict, "args": None, "kwargs": None}
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        super().on_timeout(soft, timeout)
+        if not soft:
+            note_timeout(self.task, self._context)
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002 - Celery's signature
         """Describe this run for remote control, without the payload: anyone may ask for it."""

@@ -22,7 +22,7 @@ RECORD_VARIABLE = "TEST_RECORD_FILE"
 CORPUS_VARIABLE = "TEST_CORPUS"
 ODD_EVENT = "WEIRD NAME/../#*."
 SESSION = "0123456789abcdef"
-START_TIMEOUT_S = 40.0
+START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 15.0
 
 _numbers = count(1)
@@ -31,14 +31,14 @@ _numbers = count(1)
 class Worker:
     """One worker process, its log and the record that its tasks write."""
 
-    def __init__(self, url: str, directory: Path, tasks: str, *arguments: str) -> None:
+    def __init__(self, url: str, directory: Path, tasks: str, *arguments: str, **environment: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.record = directory / "record.jsonl"
         self._log = directory / "worker.log"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 celery_command("worker", "-l", "info", "--without-mingle", "--without-gossip", *arguments),
-                env=worker_environment(url, tasks) | {RECORD_VARIABLE: str(self.record)},
+                env=worker_environment(url, tasks) | {RECORD_VARIABLE: str(self.record)} | environment,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -84,8 +84,8 @@ class Worker:
 
 
 @contextmanager
-def running_worker(url: str, directory: Path, tasks: str, *arguments: str) -> Iterator[Worker]:
-    worker = Worker(url, directory, tasks, *arguments)
+def running_worker(url: str, directory: Path, tasks: str, *arguments: str, **environment: str) -> Iterator[Worker]:
+    worker = Worker(url, directory, tasks, *arguments, **environment)
     try:
         worker.wait_until_ready()
         yield worker
@@ -102,7 +102,7 @@ def worker_environment(url: str, tasks: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "CELERY_"))} | ours
 
 
-def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, **headers: Any) -> str:
+def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, copies: int = 1, **headers: Any) -> str:
     """Publish one dispatch as the gateway does, and return its id.
 
     Args:
@@ -110,6 +110,7 @@ def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, **he
         event: Dispatch name.
         raw: JSON text of ``d``.
         body: Another body than ``raw`` makes.
+        copies: How often the same message is sent, as after an unconfirmed one.
         **headers: Other headers than those of a dispatch.
     """
     envelope = Envelope(
@@ -123,19 +124,21 @@ def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, **he
         kind="join" if event == "GUILD_CREATE" else None,
         raw=raw,
     )
-    with kombu.Connection(url) as connection:
+    # A quorum queue may lose what was not confirmed when its channel closed.
+    with kombu.Connection(url, transport_options={"confirm_publish": True}) as connection:
         if url.startswith("redis"):
             # kombu's virtual transports keep an exchange's type in the process that declared it.
             kombu.Exchange(EVENTS_EXCHANGE, type="topic")(connection.default_channel).declare()
-        connection.Producer().publish(
-            envelope.body if body is None else body,
-            exchange=EVENTS_EXCHANGE,
-            routing_key=routing_key(event, envelope.guild_id),
-            content_type="application/json",
-            content_encoding="utf-8",
-            headers={**headers_of(envelope, "test"), **headers},
-            correlation_id=envelope.task_id,
-        )
+        for _ in range(copies):
+            connection.Producer().publish(
+                envelope.body if body is None else body,
+                exchange=EVENTS_EXCHANGE,
+                routing_key=routing_key(event, envelope.guild_id),
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers={**headers_of(envelope, "test"), **headers},
+                correlation_id=envelope.task_id,
+            )
     return envelope.task_id
 
 

@@ -1,0 +1,121 @@
+"""``once=True`` on real brokers, with two workers that get the same messages."""
+
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.support.worker import Worker, publish
+
+TASKS = "tests.support.once_tasks"
+
+
+class Pair:
+    """Two workers that note their runs in one place."""
+
+    def __init__(self, url: str, *workers: Worker) -> None:
+        self.url = url
+        self.workers = workers
+
+    def runs(self, dispatch_id, handler):
+        return [run for worker in self.workers for run in worker.runs(dispatch_id, handler)]
+
+    def wait_for(self, dispatch_id, handler, times=1):
+        wait_until(lambda: len(self.runs(dispatch_id, handler)) >= times)
+        return self.runs(dispatch_id, handler)
+
+    def logged(self, text):
+        return sum(worker.log.count(text) for worker in self.workers)
+
+
+def publish_again(url, event, raw, dispatch_id):
+    """Send the dispatch as Discord replays it: at another time, with the same id."""
+    publish(url, event, raw, id=dispatch_id, seq=int(dispatch_id.rpartition("-")[2]))
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param("rabbitmq with sqlite", marks=pytest.mark.rabbitmq), "valkey with valkey"]
+)
+def pair(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("once")
+    if request.param == "valkey with valkey":
+        valkey = request.getfixturevalue("valkey")
+        valkey.start()
+        valkey.flush()
+        url, place = valkey.url, {}
+    else:
+        url = request.getfixturevalue("rabbitmq_vhosts").take()
+        place = {"GATEWAY_ONCE_URL": f"sqlite:///{directory}/once.db"}
+    dangerous = "default.FATAL,default.TIMED"  # for a worker that runs its tasks itself
+    workers = [
+        Worker(url, directory / "a", TASKS, "-n", "a@%h", "-c", "2", **place),
+        Worker(url, directory / "b", TASKS, "-n", "b@%h", "-P", "solo", "-X", dangerous, **place),
+    ]
+    try:
+        for worker in workers:
+            worker.wait_until_ready()
+        yield Pair(url, *workers)
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.stop()
+
+
+def test_a_second_copy_is_dropped(pair):
+    dispatch_id = publish(pair.url, "ONCE", b"{}")
+    pair.wait_for(dispatch_id, "over")
+    publish_again(pair.url, "ONCE", b"{}", dispatch_id)
+
+    pair.wait_for(dispatch_id, "always", times=2)
+    wait_until(lambda: pair.logged(f"{dispatch_id}.default.{TASKS}.only:0:0 was made before"))
+
+    assert len(pair.runs(dispatch_id, "only")) == 1
+
+
+def test_of_many_copies_at_the_same_moment_one_runs(pair):
+    dispatch_id = publish(pair.url, "ONCE", b'{"for_s":0.5}', copies=8)
+
+    pair.wait_for(dispatch_id, "over")
+    pair.wait_for(dispatch_id, "always", times=8)
+    key = f"{dispatch_id}.default.{TASKS}.only:0:0"
+    # What met the run while it was under way comes again when the lease is over.
+    wait_until(lambda: pair.logged(f"{key} was made before") == 7)
+
+    assert len(pair.runs(dispatch_id, "only")) == 1
+
+
+@pytest.mark.parametrize(("raw", "retries"), [(b'{"wish":"retry"}', {0, 1}), (b'{"wish":"fail"}', {0})])
+def test_a_retry_is_another_run_and_a_failure_an_outcome(pair, raw, retries):
+    dispatch_id = publish(pair.url, "ONCE", raw)
+    wait_until(lambda: len(pair.runs(dispatch_id, "only")) == len(retries))
+    publish_again(pair.url, "ONCE", raw, dispatch_id)
+
+    wait_until(lambda: pair.logged(f"{dispatch_id}.default.{TASKS}.only:0:0 was made before"))
+
+    assert sorted(run["retries"] for run in pair.runs(dispatch_id, "only")) == sorted(retries)
+
+
+def test_a_run_that_was_killed_at_its_time_limit_is_not_made_again(pair):
+    dispatch_id = publish(pair.url, "TIMED", b"{}")
+    wait_until(lambda: pair.logged("Hard time limit (1s) exceeded for"))
+    publish_again(pair.url, "TIMED", b"{}", dispatch_id)
+
+    wait_until(lambda: pair.logged(f"{dispatch_id}.default.{TASKS}.timed:0:0 was made before"))
+
+    assert len(pair.runs(dispatch_id, "timed")) == 1
+
+
+def test_a_run_whose_process_was_killed_is_made_by_another_and_then_never_again(pair):
+    dispatch_id = publish(pair.url, "FATAL", b"{}")
+    pair.wait_for(dispatch_id, "fatal", times=2)
+    publish_again(pair.url, "FATAL", b"{}", dispatch_id)
+
+    wait_until(lambda: pair.logged(f"{dispatch_id}.default.{TASKS}.fatal:0:0 was made before"))
+
+    assert len({run["pid"] for run in pair.runs(dispatch_id, "fatal")}) == 2
+
+
+def test_the_start_says_where_runs_are_noted(pair):
+    place = "valkey" if pair.url.startswith("redis") else "sqlite"
+
+    assert pair.logged("note their runs in sqlite:///" if place == "sqlite" else "note their runs in redis://") == 2
+    assert pair.logged("for the workers of this host alone") == (2 if place == "sqlite" else 0)
