@@ -9,7 +9,9 @@ GatewayServiceError
 │   ├── ApiUnavailable        Discord's REST API
 │   ├── BrokerUnavailable     the Celery broker
 │   │   └── MessageTooLarge   it ends a connection over one message's size
-│   └── StateUnavailable      the session store
+│   ├── StateUnavailable      the session store
+│   └── SpoolUnavailable      the disk spool of a shard process
+│       └── SpoolCorrupt      what is there cannot be understood
 ├── ProtocolError
 │   ├── LocalProtocolError    we were about to break Discord's rules
 │   └── RemoteProtocolError   the peer sent what Discord's documentation forbids
@@ -127,6 +129,16 @@ class StateUnavailable(ServiceUnavailable):
     """The session store cannot be read or written."""
 
     what = "the state store"
+
+
+class SpoolUnavailable(ServiceUnavailable):
+    """The spool on disk cannot be read or written."""
+
+    what = "the spool"
+
+
+class SpoolCorrupt(SpoolUnavailable):
+    """A file of the spool is damaged, or something else than a spool."""
 
 
 class ProtocolError(GatewayServiceError):

@@ -41,6 +41,7 @@ class LogEvent(StrEnum):
     BROKER_TOPOLOGY = "broker.topology", "an exchange or queue of ours exists with other arguments; it is used as it is"
     BROKER_UNBLOCKED = "broker.unblocked", "the broker takes messages again"
     GATEWAY_INFO = "gateway.info", "what GET /gateway/bot said: URL, shards, max_concurrency, identify budget"
+    OUTBOX_RUNG = "outbox.rung", "a shard process is on another rung of the ladder; docs/reliability.md"
     PRESENCE_FAILED = (
         "presence.failed",
         "the presence function failed; the shard identifies without a presence",
@@ -82,6 +83,13 @@ class LogEvent(StrEnum):
     )
     SHARD_UNSUSPENDED = "shard.unsuspended", "the outbox has room again: the shard reconnects and resumes"
     SHARD_ZOMBIED = "shard.zombied", "Discord answered no heartbeat for an interval; the shard reconnects"
+    SPOOL_ADOPTED = "spool.adopted", "dispatches that an earlier process left on disk are published now"
+    SPOOL_DAMAGED = (
+        "spool.damaged",
+        "a spool file cannot be read and was moved aside; what is lost is told by gateway.gap",
+    )
+    SPOOL_FAILED = "spool.failed", "the spool cannot be written; dispatches wait in memory, then with Discord"
+    SPOOL_FULL = "spool.full", "the spool has all that it may have; dispatches wait in memory, then with Discord"
     STATE_FAILED = "state.failed", "the session store could not be read or written; sessions are kept in memory"
 
 

@@ -67,7 +67,7 @@ BORDERS: Final = {
     "redis": {"publisher", "state"},
     "httpx": {"supervisor"},
     "zstandard": {"protocol", "simulator"},
-    "sqlite3": {"state", "dev"},
+    "sqlite3": {"state", "publisher", "dev"},
     "click": {"cli", "dev", "simulator", "worker"},  # the options of `celery worker` are click's
     "rich": {"cli", "dev", "simulator", "doctor"},
     "pydantic": {"settings", "ipc", "simulator"},
@@ -79,6 +79,7 @@ BORDERS: Final = {
 # Only here because they belong to one module of a folder.
 NARROW_BORDERS: Final = {
     ("publisher", "redis"): "publisher/redis.py",
+    ("publisher", "sqlite3"): "publisher/spool_file.py",
     ("supervisor", "httpx"): "supervisor/gateway_info.py",
 }
 # Libraries that a declared dependency brings because we asked for it.

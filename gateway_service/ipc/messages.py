@@ -31,6 +31,12 @@ class Configure(_Message):
     large_threshold: int
     broker_url: SecretStr
     state_url: SecretStr
+    outbox_max_bytes: int
+    spool_dir: str
+    """Folder of the spools of this bot."""
+    spool_max_bytes: int
+    service_shard_ids: tuple[int, ...]
+    """The shards of all processes of the service."""
     log_level: LogLevel
     log_format: LogFormat
 
@@ -104,8 +110,23 @@ class ShardStatus(_Message):
     """Dispatches read from the socket, replayed ones that were dropped left out."""
     published: int = 0
     """Dispatches confirmed by the broker."""
+    rung: str = "confirming"
+    """How far down the ladder the shard is while the broker is in trouble, see publisher/rungs.py."""
     pending_bytes: int = 0
-    """Waiting for the broker's confirmation."""
+    """In memory, not confirmed by the broker."""
+    spool_bytes: int = 0
+    spool_rows: int = 0
+    """Dispatches on disk, not confirmed by the broker."""
+    confirm_lag_s: float = 0.0
+    """Age of the oldest dispatch that the broker has not confirmed; 0 when it has all."""
+    replayed: int = 0
+    """Of ``received``: those that a RESUME brought."""
+    duplicates: int = 0
+    """Replayed dispatches that were dropped because this process had them already."""
+    gaps: int = 0
+    """GATEWAY_GAP messages: how often something may have been lost."""
+    is_balanced: bool = True
+    """The ledger of the session adds up; see ``gateway-service ledger``."""
     resumes: int = 0
     identifies: int = 0
     reconnects: int = 0
@@ -122,8 +143,19 @@ class ProcessStatus(_Message):
     """State of the publisher: connecting, up, blocked, down."""
     broker_error: str | None = None
     """Why the broker is not up, without secrets."""
+    rung: str = "confirming"
+    """The lowest rung of its shards."""
     pending_bytes: int = 0
-    """Bytes in the outbox."""
+    """Of the outbox, in memory."""
+    outbox_max_bytes: int = 0
+    spool_bytes: int = 0
+    spool_rows: int = 0
+    """Dispatches on disk."""
+    spool_max_bytes: int = 0
+    spool_error: str | None = None
+    """Why nothing can be written to the disk."""
+    confirm_lag_s: float = 0.0
+    """Age of its oldest dispatch that the broker has not confirmed; 0 when it has all."""
     cpu_s: float = 0.0
     """User and system time so far."""
     max_rss_bytes: int = 0

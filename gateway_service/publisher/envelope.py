@@ -42,6 +42,8 @@ class Envelope:
     """The exact JSON text of ``d``; never shown, it may hold chat content."""
     is_confirmed: bool = field(default=False, compare=False)
     """The broker has it; written by the outbox alone."""
+    row: int = field(default=0, compare=False)
+    """Its place in the spool; 0 while it is in memory only."""
 
     @property
     def size_bytes(self) -> int:

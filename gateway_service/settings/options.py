@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, SecretStr, ValidationError, ValidationInfo
@@ -26,6 +27,10 @@ __all__ = ["GatewayOptions", "Presence", "PresenceSource", "WorkerOptions"]
 DEFAULT_TASKS: Final = ("tasks",)
 DEFAULT_BROKER_URL: Final = "amqp://guest:guest@127.0.0.1:5672//"
 DEFAULT_STATE_URL: Final = "sqlite:///.gateway/state.db"
+DEFAULT_OUTBOX_BYTES: Final = 64 * 1024 * 1024
+DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
+# Less than this would be full after one large dispatch.
+MIN_OUTBOX_BYTES: Final = 64 * 1024
 
 
 def _choice(name: str) -> PlainValidator:
@@ -106,6 +111,10 @@ class GatewayOptions(_Options):
     state_url: Annotated[SecretUrl, PlainValidator(urls.parse_state_url)]
     once_url: OnceUrl
     """None means the broker when that is Redis, else a file of this host."""
+    outbox_max_bytes: Annotated[int, PlainValidator(partial(values.byte_count, at_least=MIN_OUTBOX_BYTES))]
+    spool_max_bytes: Annotated[int, PlainValidator(values.byte_count)]
+    spool_dir: Annotated[Path | None, PlainValidator(lambda value: None if value is None else Path(value))]
+    """None means beside the state file."""
     api_url: ApiUrl
     """Without a slash at its end."""
     url: Annotated[str | None, PlainValidator(lambda value: value and urls.parse_url(value, "wss", "ws"))]
@@ -128,6 +137,9 @@ class GatewayOptions(_Options):
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
         state_url: str | SecretStr = DEFAULT_STATE_URL,
         once_url: str | SecretStr | None = None,
+        outbox_max_bytes: int | str = DEFAULT_OUTBOX_BYTES,
+        spool_max_bytes: int | str = DEFAULT_SPOOL_BYTES,
+        spool_dir: str | Path | None = None,
         api_url: str = DISCORD_API_URL,
         url: str | None = None,
         compression: str = "zstd-stream",
@@ -136,6 +148,13 @@ class GatewayOptions(_Options):
         log_format: str = "text",
     ) -> None:
         super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where shard processes put dispatches that the broker does not take."""
+        if self.spool_dir is not None:
+            return self.spool_dir
+        return Path(self.state_url.get_secret_value().removeprefix("sqlite:///")).parent / "spool"
 
 
 def _faults_of(error: ValidationError) -> list[str]:

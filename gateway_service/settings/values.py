@@ -57,6 +57,20 @@ def whole_number(value: object, *, at_least: int, at_most: int) -> int:
     return number
 
 
+_UNITS: Final = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+
+
+def byte_count(value: object, *, at_least: int = 0) -> int:
+    """Read a number of bytes, plain or with a unit: ``64MiB``."""
+    found = re.fullmatch(r"\s*([0-9]{1,15})\s*([A-Za-z]*)\s*", str(value), re.ASCII)
+    if found is None or isinstance(value, bool) or found[2].lower() not in _UNITS:
+        raise BadValue(f"must be a number of bytes such as 64MiB (KiB, MiB, GiB), not {value!r}")
+    number = int(found[1]) * _UNITS[found[2].lower()]
+    if number < at_least:
+        raise BadValue(f"must be {at_least} bytes or more, not {number}")
+    return number
+
+
 def parse_token(value: object) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if text is None or text == "":

@@ -6,7 +6,9 @@ import random
 import resource
 import signal
 import sys
+import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, assert_never
 
 from gateway_service.ipc.channel import ChildChannel
@@ -24,7 +26,8 @@ from gateway_service.ipc.messages import (
 )
 from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
 from gateway_service.protocol.machine import Machine
-from gateway_service.publisher import Outbox, PublisherThread, make_link
+from gateway_service.publisher import Outbox, Owner, PublisherState, PublisherThread, Rung, Spool, Spooler, make_link
+from gateway_service.publisher.rungs import is_lower, lowest
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
 from gateway_service.state import Namespace, State, open_state
@@ -48,10 +51,18 @@ class ShardProcess:
     def __init__(self, channel: ChildChannel, configure: Configure) -> None:
         self._channel = channel
         self._configure = configure
-        self._outbox = Outbox()
+        owner = Owner(
+            num_shards=configure.num_shards,
+            shard_ids=configure.shard_ids,
+            service_shard_ids=configure.service_shard_ids,
+        )
+        self._spool = Spool(Path(configure.spool_dir), configure.spool_max_bytes, owner)
+        self._outbox = Outbox(configure.outbox_max_bytes, self._spool)
+        self._spooler = Spooler(self._spool, self._outbox)
         broker_url = configure.broker_url.get_secret_value()
         self._publisher = PublisherThread(lambda: make_link(broker_url), self._outbox)
         self._shards: dict[int, Shard] = {}
+        self._rung = Rung.CONFIRMING
         self._changed = asyncio.Event()
         self._drain_timeout_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
@@ -66,8 +77,10 @@ class ShardProcess:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._request_drain, DRAIN_TIMEOUT_S)
         state = await asyncio.to_thread(self._open_state)
         self._keeper = SessionKeeper(state)
+        await asyncio.to_thread(self._spooler.open)
         for shard_id in self._configure.shard_ids:
             self._shards[shard_id] = await self._make_shard(shard_id, state)
+        self._spooler.start()
         self._publisher.start()
         async with asyncio.TaskGroup() as group:
             parts = [
@@ -135,13 +148,14 @@ class ShardProcess:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            for failure in (self._publisher.failure, self._keeper.failure):
+            for failure in (self._publisher.failure, self._spooler.failure, self._keeper.failure):
                 if failure is not None:
                     raise failure
             for shard in self._shards.values():
                 shard.refresh()
                 if shard.has_changed():
                     self._changed.set()
+            self._step()
 
     async def _report(self) -> None:
         while True:
@@ -151,12 +165,40 @@ class ShardProcess:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), REPORT_S)
 
+    def _step(self) -> None:
+        """Notice another rung."""
+        is_up = self._publisher.state is PublisherState.UP
+        rung = lowest(shard.rung(is_broker_up=is_up) for shard in self._shards.values())
+        if self._outbox.has_spooled:  # perhaps of shards that ran here before
+            rung = lowest((rung, Rung.SPOOL))
+        if rung is self._rung:
+            return
+        log_event(
+            _log,
+            logging.WARNING if is_lower(rung, self._rung) else logging.INFO,
+            LogEvent.OUTBOX_RUNG,
+            rung=rung,
+            before=self._rung,
+            pending_bytes=self._outbox.pending_bytes,
+            spool_rows=self._spool.rows,
+            spool_bytes=self._spool.size_bytes,
+        )
+        self._rung = rung
+        self._changed.set()
+
     def _make_report(self) -> Report:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         process = ProcessStatus(
             broker=self._publisher.state.value,
             broker_error=self._publisher.last_error,
+            rung=self._rung,
             pending_bytes=self._outbox.pending_bytes,
+            outbox_max_bytes=self._outbox.max_bytes,
+            spool_bytes=self._spool.size_bytes,
+            spool_rows=self._spool.rows,
+            spool_max_bytes=self._spool.max_bytes,
+            spool_error=self._spooler.error,
+            confirm_lag_s=self._outbox.counts().lag_s(time.time()),
             cpu_s=usage.ru_utime + usage.ru_stime,
             max_rss_bytes=usage.ru_maxrss * _RSS_UNIT_BYTES,
         )
@@ -170,6 +212,7 @@ class ShardProcess:
         for shard in self._shards.values():
             shard.drain()
         flushed = await asyncio.to_thread(self._publisher.stop, timeout_s)
+        await asyncio.to_thread(self._spooler.stop)
         for shard in self._shards.values():
             shard.refresh()
         self._save_sessions()
@@ -180,4 +223,5 @@ class ShardProcess:
             LogEvent.PROCESS_DRAINED,
             flushed=flushed,
             pending_bytes=self._outbox.pending_bytes,
+            spool_rows=self._spool.rows,
         )

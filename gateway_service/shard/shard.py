@@ -15,6 +15,7 @@ from gateway_service.protocol.reconnect import Cause
 from gateway_service.protocol.session import Session
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.outbox import Outbox
+from gateway_service.publisher.rungs import Rung, rung_of
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.telemetry import LogEvent, log_event
 
@@ -60,6 +61,8 @@ class Shard:
         """Dispatches of the sessions before the present one."""
         self._is_suspended = False
         self._has_changed = False
+        self._rung = Rung.CONFIRMING
+        """As of the last :meth:`rung`."""
         self._since = time.time()
         self._resumes = 0
         self._identifies = 0
@@ -163,6 +166,18 @@ class Shard:
         """Take no further dispatch; heartbeats go on."""
         self.driver.tell(self._machine.drain)
 
+    def rung(self, *, is_broker_up: bool) -> Rung:
+        """Return how far down the ladder the shard is."""
+        counts = self._outbox.counts(self._session)
+        self._rung = rung_of(
+            is_suspended=self._is_suspended,
+            spool_rows=counts.spooled,
+            pending=counts.pending,
+            is_broker_up=is_broker_up,
+            confirm_lag_s=counts.lag_s(time.time()),
+        )
+        return self._rung
+
     def status(self) -> ShardStatus:
         """Return what operators want to know of this shard."""
         machine = self._machine
@@ -177,7 +192,11 @@ class Shard:
             guilds=machine.guild_count,
             received=self._earlier + counts.received,
             published=self._earlier + counts.published,
+            rung=self._rung,
             pending_bytes=counts.pending_bytes,
+            spool_bytes=counts.spooled_bytes,
+            spool_rows=counts.spooled,
+            confirm_lag_s=counts.lag_s(time.time()),
             resumes=self._resumes,
             identifies=self._identifies,
             reconnects=self._reconnects,

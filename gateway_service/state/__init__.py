@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from gateway_service.errors import ConfigurationError
-from gateway_service.state.namespace import Namespace
+from gateway_service.state.namespace import Namespace, bot_id_of
 from gateway_service.state.ports import IdentifyLog, SessionStore, State
 
-__all__ = ["IdentifyLog", "Namespace", "SessionStore", "State", "open_state"]
+__all__ = ["IdentifyLog", "Namespace", "SessionStore", "State", "bot_id_of", "open_state"]
 
 _SQLITE_PREFIX: Final = "sqlite:///"
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
 
-COUNTERS: Final = ("received", "published", "resumes", "identifies", "reconnects")
+COUNTERS: Final = ("received", "published", "replayed", "duplicates", "gaps", "resumes", "identifies", "reconnects")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

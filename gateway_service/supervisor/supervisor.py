@@ -15,7 +15,7 @@ from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK, ShardUnavai
 from gateway_service.ipc.messages import Configure, RestartMode
 from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions
-from gateway_service.state import State
+from gateway_service.state import State, bot_id_of
 from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap
 from gateway_service.supervisor.broker_check import Connect, connect_once
 from gateway_service.supervisor.child import SHARD_COMMAND
@@ -244,6 +244,10 @@ class Supervisor:
             large_threshold=options.large_threshold,
             broker_url=options.broker_url,
             state_url=options.state_url,
+            outbox_max_bytes=options.outbox_max_bytes,
+            spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),
+            spool_max_bytes=options.spool_max_bytes,
+            service_shard_ids=tuple(shard_id for block in plan.blocks for shard_id in block),
             log_level=options.log_level,
             log_format=options.log_format,
         )

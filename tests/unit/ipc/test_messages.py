@@ -34,6 +34,10 @@ CONFIGURE = Configure(
     large_threshold=50,
     broker_url="amqp://guest:secret-password@broker//",
     state_url="sqlite:///state.db",
+    outbox_max_bytes=1,
+    spool_dir="/var/lib/spool/1",
+    spool_max_bytes=2,
+    service_shard_ids=(0, 1, 2, 3),
     log_level="info",
     log_format="json",
 )

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from gateway_service.publisher import Counts, Outbox
 from gateway_service.publisher.envelope import ENVELOPE_OVERHEAD_BYTES, Envelope
-from gateway_service.publisher.outbox import Counts, Outbox
 from tests.support.publishing import make_envelope
 
 ALL = 10**9
@@ -63,7 +63,12 @@ def test_what_the_broker_never_takes_is_let_go_and_counted_apart() -> None:
     assert given_up == [large]
     assert (outbox.published_seq("a"), outbox.in_flight) == (2, 0)
     assert outbox.counts("a") == Counts(
-        received=3, published=1, skipped=1, pending=1, pending_bytes=make_envelope(3).size_bytes
+        received=3,
+        published=1,
+        given_up=1,
+        pending=1,
+        pending_bytes=make_envelope(3).size_bytes,
+        oldest_at=make_envelope().received_at,
     )
 
 
@@ -174,7 +179,14 @@ def test_counts_add_up() -> None:
     outbox.confirm(outbox.take(1, ALL))
 
     pending_bytes = 2 * make_envelope().size_bytes
-    assert outbox.counts() == Counts(received=4, published=1, skipped=1, pending=2, pending_bytes=pending_bytes)
+    assert outbox.counts() == Counts(
+        received=4,
+        published=1,
+        filtered=1,
+        pending=2,
+        pending_bytes=pending_bytes,
+        oldest_at=make_envelope().received_at,
+    )
 
 
 def test_counts_of_a_session_are_its_own() -> None:

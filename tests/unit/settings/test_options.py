@@ -1,5 +1,7 @@
 """GatewayOptions: what people may write for each option, and how a refusal reads."""
 
+from pathlib import Path
+
 import kombu.transport
 import pytest
 
@@ -27,6 +29,8 @@ def test_defaults_are_those_of_the_table():
     assert defaults.intents == UNPRIVILEGED_INTENTS
     assert defaults.broker_url.get_secret_value() == shown["broker_url"]
     assert defaults.state_url.get_secret_value() == shown["state_url"]
+    assert defaults.outbox_max_bytes == options(outbox_max_bytes=shown["outbox_max_bytes"]).outbox_max_bytes
+    assert defaults.spool_max_bytes == options(spool_max_bytes=shown["spool_max_bytes"]).spool_max_bytes
     assert defaults.api_url == shown["api_url"]
     assert defaults.compression == shown["compression"]
     assert str(defaults.large_threshold) == shown["large_threshold"]
@@ -38,6 +42,30 @@ def test_defaults_are_those_of_the_table():
 
 def test_the_table_lists_every_field_and_only_those():
     assert {setting.name for setting in SETTINGS} - {"token_file"} == set(GatewayOptions.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [("64MiB", 64 * 1024**2), (" 1 gib ", 1024**3), ("100000", 100_000), (65536, 65536), ("70000b", 70_000)],
+)
+def test_bytes_may_have_a_unit(given, number):
+    assert options(outbox_max_bytes=given).outbox_max_bytes == number
+
+
+@pytest.mark.parametrize("given", ["64MB", "much", "-1", "", None, True, "1.5GiB"])
+def test_another_unit_is_refused(given):
+    (fault,) = faults(spool_max_bytes=given)
+
+    assert fault.startswith("spool_max_bytes: must be a number of bytes such as 64MiB")
+
+
+def test_an_outbox_that_one_dispatch_fills_is_refused():
+    assert faults(outbox_max_bytes=1000) == ("outbox_max_bytes: must be 65536 bytes or more, not 1000",)
+
+
+def test_the_spool_is_beside_the_state_unless_told_otherwise():
+    assert options(state_url="sqlite:////var/lib/bot/state.db").spool_folder == Path("/var/lib/bot/spool")
+    assert options(spool_dir="/mnt/spool").spool_folder == Path("/mnt/spool")
 
 
 def test_options_are_frozen():

@@ -1,0 +1,255 @@
+"""The spool of one shard process: where dispatches go when the broker takes none and the memory is needed."""
+
+import contextlib
+import fcntl
+import os
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
+from gateway_service.publisher.envelope import Envelope
+from gateway_service.publisher.spool_file import BUSY, Rows, SpoolFile, move_aside
+
+DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
+_COPY_ROWS: Final = 2000
+_COPY_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Which dispatches on disk a process publishes: those of its shards, and the first process also the strays."""
+
+    num_shards: int
+    shard_ids: Collection[int]
+    service_shard_ids: Collection[int]
+    """The shards of all processes of the service on this machine."""
+
+    def owns(self, shard_id: int, num_shards: int) -> bool:
+        """Tell whether the dispatches of a shard are this process's, so that each is published by exactly one."""
+        if num_shards == self.num_shards and shard_id in self.service_shard_ids:
+            return shard_id in self.shard_ids
+        return min(self.service_shard_ids) in self.shard_ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What earlier processes had left in the folder."""
+
+    rows: tuple[Rows, ...] = ()
+    """Taken over, by session."""
+    files: int = 0
+    """How many files could be read."""
+    busy: int = 0
+    """How many files belong to living processes."""
+    damaged: tuple[Path, ...] = ()
+    """What could not be understood, under its new name."""
+
+
+class Spool:
+    """One file of this process in a folder shared with others.
+
+    A file belongs to the process that made it until that process ends. What it leaves behind is taken over by
+    :meth:`adopt`: by the process that runs the same shards now. Used by two threads; every call may block and raise
+    :class:`~gateway_service.errors.SpoolUnavailable`.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, owner: Owner) -> None:
+        """Prepare the spool; nothing is made on disk before it is needed.
+
+        Args:
+            folder: Of the spools of one bot; it has to outlive the process, because what is in it counts as safe.
+            max_bytes: How much it may hold; 0 writes nothing and still publishes what others left.
+            owner: Whose dispatches it takes over.
+        """
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.rows = 0
+        self.size_bytes = 0
+        self.last_row = 0
+        """The newest row there is."""
+        self._owner = owner
+        self._file: SpoolFile | None = None
+        self._lock = Lock()
+
+    @property
+    def has_room(self) -> bool:
+        return self.size_bytes < self.max_bytes
+
+    @property
+    def has_settled(self) -> bool:
+        """True when so much room is free that receiving again will not fill the spool at once."""
+        return self.size_bytes * 4 <= self.max_bytes * 3
+
+    def append(self, envelopes: Sequence[Envelope]) -> range:
+        """Write envelopes behind all others and return their rows; they are on the disk then."""
+        with self._lock:
+            if self._file is None:
+                with _folder_lock(self.folder):
+                    self._file = SpoolFile(self._new_path())
+            rows = self._file.append(envelopes)
+            self.rows += len(rows)
+            self.size_bytes += sum(each.size_bytes for each in envelopes)
+            self.last_row = rows[-1]
+            return rows
+
+    def read(self, after: int, limit: int, limit_bytes: int) -> list[Envelope]:
+        """Return the oldest envelopes whose row is larger than ``after``; see :meth:`SpoolFile.read`."""
+        with self._lock:
+            return self._file.read(after, limit, limit_bytes) if self._file is not None else []
+
+    def delete(self, sizes: Mapping[int, int]) -> None:
+        """Remove rows, given with their sizes: the broker has confirmed them."""
+        with self._lock:
+            if self._file is None:
+                return
+            self._file.delete(tuple(sizes))
+            self.rows -= len(sizes)
+            self.size_bytes -= sum(sizes.values())
+            if not self.rows:
+                self._file.shrink()
+
+    def adopt(self) -> Adoption:
+        """Take over what processes that are gone have left for this one.
+
+        Raises:
+            SpoolUnavailable: The folder or a file cannot be read for another reason than that somebody has it.
+        """
+        if not self.folder.is_dir():
+            return Adoption()
+        adopted: dict[str, Rows] = {}
+        damaged: list[Path] = []
+        files = busy = 0
+        with self._lock, _folder_lock(self.folder):
+            for path in sorted(self.folder.glob("*.db"), key=_modified_at):
+                if self._file is not None and path == self._file.path:
+                    continue
+                try:
+                    if self._adopt_file(path, adopted):
+                        files += 1
+                    else:
+                        busy += 1
+                except SpoolCorrupt:
+                    damaged.append(move_aside(path, f"{path.name}.damaged-{int(time.time())}"))
+        return Adoption(rows=tuple(adopted.values()), files=files, busy=busy, damaged=tuple(damaged))
+
+    def set_aside(self) -> Path | None:
+        """Move the file of this process away because it turned out to be damaged; return where it is now."""
+        with self._lock:
+            file, self._file = self._file, None
+            self.rows = self.size_bytes = self.last_row = 0
+            if file is None:
+                return None
+            file.close()
+            return move_aside(file.path, f"{file.path.name}.damaged-{int(time.time())}")
+
+    def close(self) -> None:
+        """Release the file, and delete it when nothing is in it."""
+        with self._lock:
+            file, self._file = self._file, None
+            if file is not None:
+                file.close() if self.rows else file.remove()
+
+    def _adopt_file(self, path: Path, adopted: dict[str, Rows]) -> bool:
+        """Take our rows out of one file; False when a living process has it."""
+        try:
+            file = SpoolFile(path)
+        except SpoolUnavailable as exc:
+            if exc.reason == BUSY:
+                return False
+            raise
+        try:
+            contents = file.contents()
+            ours = [rows for rows in contents if self._owner.owns(rows.shard_id, rows.num_shards)]
+            if ours and len(ours) == len(contents) and self._file is None:
+                self._file, self.last_row = file, file.last_row
+                self._count(ours, adopted)
+                return True
+            if ours:
+                self._copy(file, adopted)
+            if len(ours) == len(contents) and self._owner.owns(*_first_shard(path)):
+                file.remove()
+        finally:
+            if self._file is not file:
+                file.close()
+        return True
+
+    def _copy(self, source: SpoolFile, adopted: dict[str, Rows]) -> None:
+        if self._file is None:
+            self._file = SpoolFile(self._new_path())
+        after = 0
+        while batch := source.read(after, _COPY_ROWS, _COPY_BYTES):
+            after = batch[-1].row
+            ours = [each for each in batch if self._owner.owns(each.shard_id, each.num_shards)]
+            if ours:
+                self.last_row = self._file.append(ours)[-1]
+                self._count(map(_row_of, ours), adopted)
+                source.delete([each.row for each in ours])
+
+    def _count(self, rows: Iterator[Rows] | Sequence[Rows], adopted: dict[str, Rows]) -> None:
+        for each in rows:
+            self.rows += each.count
+            self.size_bytes += each.size_bytes
+            before = adopted.get(each.session)
+            adopted[each.session] = each if before is None else _sum(before, each)
+
+    def _new_path(self) -> Path:
+        first = min(self._owner.shard_ids)
+        return self.folder / f"{self._owner.num_shards}-{first}-{uuid.uuid4().hex[:8]}.db"
+
+
+def _first_shard(path: Path) -> tuple[int, int]:
+    """Return the first shard of the process that made a file, and its number of shards."""
+    num_shards, _, rest = path.name.partition("-")
+    shard_id = rest.partition("-")[0]
+    return (int(shard_id), int(num_shards)) if shard_id.isdecimal() and num_shards.isdecimal() else (-1, 0)
+
+
+def _row_of(envelope: Envelope) -> Rows:
+    return Rows(
+        session=envelope.session,
+        shard_id=envelope.shard_id,
+        num_shards=envelope.num_shards,
+        count=1,
+        size_bytes=envelope.size_bytes,
+        first_seq=envelope.seq,
+        last_seq=envelope.seq,
+        oldest_at=envelope.received_at,
+    )
+
+
+def _sum(one: Rows, other: Rows) -> Rows:
+    return replace(
+        one,
+        count=one.count + other.count,
+        size_bytes=one.size_bytes + other.size_bytes,
+        first_seq=min(one.first_seq, other.first_seq),
+        last_seq=max(one.last_seq, other.last_seq),
+        oldest_at=min(one.oldest_at, other.oldest_at),
+    )
+
+
+def _modified_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+@contextlib.contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Let one process at a time make or take over files, so that none is taken between its making and its opening."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise SpoolUnavailable(str(folder), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,249 @@
+"""One file of the spool: dispatches on disk that the broker has not confirmed yet, oldest first."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
+from gateway_service.publisher.envelope import ENVELOPE_OVERHEAD_BYTES, Envelope
+
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+    CREATE TABLE dispatches (
+        id INTEGER PRIMARY KEY,
+        event BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        session TEXT NOT NULL,
+        shard_id INTEGER NOT NULL,
+        num_shards INTEGER NOT NULL,
+        guild_id TEXT,
+        received_at REAL NOT NULL,
+        kind TEXT,
+        raw BLOB NOT NULL
+    )
+"""
+_READ: Final = """
+    SELECT id, event, seq, session, shard_id, num_shards, guild_id, received_at, kind, raw
+    FROM dispatches WHERE id > ? ORDER BY id LIMIT ?
+"""
+_SUMMARY: Final = """
+    SELECT session, shard_id, num_shards, count(*), sum(length(raw) + ?), min(seq), max(seq), min(received_at)
+    FROM dispatches GROUP BY session, shard_id, num_shards
+"""
+# A JSON name may hold lone surrogates, which are no text to SQLite.
+_SURROGATES: Final = "surrogatepass"
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+BUSY: Final = "another process has it"
+_CURES: Final = {
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_READONLY: "it cannot be written; give this user the right to write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give this user the right to write the file and its folder",
+    sqlite3.SQLITE_PERM: "it cannot be opened; give this user the right to write the file and its folder",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is no SQLite file",
+    sqlite3.SQLITE_FULL: "the disk is full; make room",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write it; is it full?",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What one session has in a file."""
+
+    session: str
+    """A session hash."""
+    shard_id: int
+    num_shards: int
+    count: int
+    size_bytes: int
+    first_seq: int
+    last_seq: int
+    oldest_at: float
+    """UNIX seconds at which its oldest dispatch was received."""
+
+
+class SpoolFile:
+    """A SQLite file in WAL mode that one process has for itself, until it closes it or ends.
+
+    Every call blocks and may raise :class:`~gateway_service.errors.SpoolUnavailable`; nothing of the call has
+    happened then. What :meth:`append` returned is on the disk, also after a power cut.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; make it and its folder if they are not there.
+
+        Raises:
+            SpoolUnavailable: It cannot be read or written, or another process has it.
+            SpoolCorrupt: It is there and cannot be understood.
+        """
+        self.path = path
+        self._next_row = 1
+        with self._errors_mapped():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not path.exists():
+                path.touch(mode=0o600)  # it holds chat content
+            self._connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @property
+    def last_row(self) -> int:
+        """The newest row there ever was."""
+        return self._next_row - 1
+
+    def append(self, envelopes: Sequence[Envelope]) -> range:
+        """Write envelopes behind all others, in one transaction, and return their rows."""
+        rows = range(self._next_row, self._next_row + len(envelopes))
+        values = [
+            (
+                row,
+                each.event.encode("utf-8", _SURROGATES),
+                each.seq,
+                each.session,
+                each.shard_id,
+                each.num_shards,
+                None if each.guild_id is None else str(each.guild_id),
+                each.received_at,
+                each.kind,
+                each.raw,
+            )
+            for row, each in zip(rows, envelopes, strict=True)
+        ]
+        with self._errors_mapped(), self._transaction():
+            self._connection.executemany("INSERT INTO dispatches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._next_row = rows.stop
+        return rows
+
+    def read(self, after: int, limit: int, limit_bytes: int) -> list[Envelope]:
+        """Return the oldest envelopes whose row is larger than ``after``.
+
+        Args:
+            after: A row; 0 for all.
+            limit: At most so many.
+            limit_bytes: Stop after the one that reaches this size.
+        """
+        envelopes: list[Envelope] = []
+        size = 0
+        with self._errors_mapped():
+            found = self._connection.execute(_READ, (after, limit))
+            with contextlib.closing(found):
+                for row in found:
+                    envelopes.append(_envelope(row))
+                    size += len(envelopes[-1].raw)
+                    if size >= limit_bytes:
+                        break
+        return envelopes
+
+    def delete(self, rows: Sequence[int]) -> None:
+        """Remove rows in one transaction."""
+        with self._errors_mapped(), self._transaction():
+            self._connection.executemany("DELETE FROM dispatches WHERE id = ?", [(row,) for row in rows])
+
+    def contents(self) -> list[Rows]:
+        """Return what is there, by session."""
+        with self._errors_mapped():
+            return [
+                Rows(
+                    session=session,
+                    shard_id=shard_id,
+                    num_shards=num_shards,
+                    count=count,
+                    size_bytes=size_bytes,
+                    first_seq=first_seq,
+                    last_seq=last_seq,
+                    oldest_at=oldest_at,
+                )
+                for session, shard_id, num_shards, count, size_bytes, first_seq, last_seq, oldest_at in (
+                    self._connection.execute(_SUMMARY, (ENVELOPE_OVERHEAD_BYTES,)).fetchall()
+                )
+            ]
+
+    def shrink(self) -> None:
+        """Give the disk back what deleted rows had."""
+        with self._errors_mapped():
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Release the file; no call may follow."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def remove(self) -> None:
+        """Close and delete the file."""
+        self.close()
+        for path in _parts(self.path):
+            path.unlink(missing_ok=True)
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # What is in here counts as safe, so a power cut must not take it. See SQLite: PRAGMA synchronous.
+        self._connection.execute("PRAGMA synchronous = FULL")
+        with self._transaction():
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self._connection.execute(_SCHEMA)
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise SpoolCorrupt(str(self.path), f"it has schema {version} and this version knows {SCHEMA_VERSION}")
+        self._next_row = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM dispatches").fetchone()[0]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _errors_mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+            error = SpoolCorrupt if code in _DAMAGED else SpoolUnavailable
+            raise error(str(self.path), _CURES.get(code, str(exc))) from exc
+        except UnicodeDecodeError as exc:
+            raise SpoolCorrupt(str(self.path), "it is damaged") from exc
+        except OSError as exc:
+            raise SpoolUnavailable(str(self.path), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc
+
+
+def move_aside(path: Path, name: str) -> Path:
+    """Rename a file that cannot be understood, with its log; return its new path."""
+    for part in _parts(path):
+        with contextlib.suppress(FileNotFoundError):
+            part.rename(part.with_name(name + part.name.removeprefix(path.name)))
+    return path.with_name(name)
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    return path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
+def _envelope(row: Sequence[Any]) -> Envelope:
+    number, event, seq, session, shard_id, num_shards, guild_id, received_at, kind, raw = row
+    envelope = Envelope(
+        event.decode("utf-8", _SURROGATES),
+        seq,
+        session,
+        shard_id,
+        num_shards,
+        None if guild_id is None else int(guild_id),
+        received_at,
+        kind,
+        raw,
+    )
+    envelope.row = number
+    return envelope

@@ -1,0 +1,163 @@
+"""The spooler thread: moves the oldest part of the outbox to the disk while the broker does not take it."""
+
+import logging
+import time
+from collections import deque
+from threading import Event, Thread
+from typing import Final
+
+from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
+from gateway_service.publisher.account import Loss
+from gateway_service.publisher.outbox import Outbox
+from gateway_service.publisher.rungs import should_spool
+from gateway_service.publisher.spool import Adoption, Spool
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+TICK_S: Final = 0.25
+BATCH_BYTES: Final = 4 * 1024 * 1024
+# After the disk refused something; also how often to look for what processes that are gone have left.
+RETRY_S: Final = 5.0
+# A disk that cannot be read for so long has lost what is on it; waiting longer would hold up everything newer.
+READ_PATIENCE_S: Final = 15.0
+
+
+class Spooler:
+    """Writes, deletes and takes over what is on disk, in a thread of its own: the publisher may hang in a connect.
+
+    What it found and what it lost wait in :attr:`adoptions` and :attr:`losses` for whoever keeps the books.
+    """
+
+    def __init__(self, spool: Spool, outbox: Outbox) -> None:
+        self._spool = spool
+        self._outbox = outbox
+        self._thread = Thread(target=self._run, name="spooler", daemon=True)
+        self._stopping = Event()
+        self._confirms = 0
+        self._progress_at = time.monotonic()
+        self._retry_at = self._adopt_at = float("-inf")
+        self._unreadable_since: float | None = None
+        self.adoptions: Final = deque[Adoption]()
+        self.losses: Final = deque[Loss]()
+        self.error: str | None = None
+        """Why nothing can be written to the disk; None while it can."""
+        self.failure: BaseException | None = None
+        """A fault of our own code in the thread; the process must end."""
+
+    def open(self) -> None:
+        """Take over what earlier processes left, before anything new comes. Blocks; never raises."""
+        self._adopt(time.monotonic())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what the broker has not got, release the disk and end the thread. Blocks."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.wait(TICK_S):
+                self._work(time.monotonic())
+            self._delete()
+            self._write(is_last=True)
+            self._spool.close()
+        except Exception as exc:  # noqa: BLE001 - handed on, not swallowed
+            self.failure = exc
+
+    def _work(self, now: float) -> None:
+        if self._outbox.confirms != self._confirms or not self._outbox.pending_bytes:
+            self._confirms, self._progress_at = self._outbox.confirms, now
+        self._heal_reading(now)
+        self._delete()
+        if now >= self._adopt_at:
+            self._adopt(now)
+        if now >= self._retry_at:
+            self._write()
+
+    def _write(self, *, is_last: bool = False) -> None:
+        outbox, spool = self._outbox, self._spool
+        while is_last or should_spool(
+            pending_bytes=outbox.pending_bytes,
+            max_bytes=outbox.max_bytes,
+            stalled_s=time.monotonic() - self._progress_at,
+        ):
+            if not spool.has_room:
+                self._fail(f"it has its {spool.max_bytes} bytes" if spool.max_bytes else None, LogEvent.SPOOL_FULL)
+                return
+            batch = outbox.take_to_spool(BATCH_BYTES)
+            if not batch:
+                outbox.not_spooled()
+                return
+            try:
+                rows = spool.append(batch)
+            except SpoolUnavailable as exc:
+                outbox.not_spooled()
+                if isinstance(exc, SpoolCorrupt):
+                    self._lose(exc)
+                self._fail(str(exc), LogEvent.SPOOL_FAILED)
+                return
+            outbox.spooled(rows)
+            self.error = None
+
+    def _delete(self) -> None:
+        if sizes := self._outbox.settled():
+            try:
+                self._spool.delete(sizes)
+            except SpoolCorrupt as exc:
+                self._lose(exc)
+            except SpoolUnavailable as exc:  # they stay, and would be published again after a crash
+                self._fail(str(exc), LogEvent.SPOOL_FAILED)
+            else:
+                self._outbox.deleted(sizes)
+
+    def _adopt(self, now: float) -> None:
+        self._adopt_at = now + RETRY_S
+        try:
+            adoption = self._spool.adopt()
+        except SpoolUnavailable as exc:
+            self._fail(str(exc), LogEvent.SPOOL_FAILED)
+            return
+        for path in adoption.damaged:
+            log_event(_log, logging.ERROR, LogEvent.SPOOL_DAMAGED, moved_to=str(path))
+        if adoption.rows:
+            self._outbox.adopt(adoption.rows, self._spool.last_row)
+            dispatches = sum(rows.count for rows in adoption.rows)
+            log_event(_log, logging.INFO, LogEvent.SPOOL_ADOPTED, dispatches=dispatches, sessions=len(adoption.rows))
+        self.adoptions.append(adoption)
+
+    def _heal_reading(self, now: float) -> None:
+        """Let the publisher read again, or give up a file that cannot be read."""
+        error = self._outbox.read_error
+        if error is None:
+            self._unreadable_since = None
+            return
+        if self._unreadable_since is None:
+            self._unreadable_since = now
+        if isinstance(error, SpoolCorrupt) or now - self._unreadable_since >= READ_PATIENCE_S:
+            self._lose(error)
+        self._outbox.read_error = None
+        self._outbox.bell.ring()
+
+    def _lose(self, error: SpoolUnavailable) -> None:
+        """Go on without the present file; what was in it is lost and told."""
+        path = self._spool.set_aside()
+        losses = self._outbox.spool_lost()
+        self.losses.extend(losses)
+        log_event(
+            _log,
+            logging.ERROR,
+            LogEvent.SPOOL_DAMAGED,
+            reason=str(error),
+            moved_to=None if path is None else str(path),
+            lost=sum(loss.count for loss in losses),
+        )
+
+    def _fail(self, reason: str | None, event: LogEvent) -> None:
+        """Do without the disk for a while; the memory, and after it Discord, keeps what comes."""
+        self._retry_at = time.monotonic() + RETRY_S
+        if reason is not None and self.error is None:
+            log_event(_log, logging.ERROR, event, reason=reason)
+        self.error = reason

@@ -1,0 +1,230 @@
+"""The outbox with a spool: the same order and the same counts, wherever an envelope lies."""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, precondition, rule
+
+from gateway_service.publisher import Outbox
+from tests.support.publishing import make_envelope
+from tests.support.spools import MemorySpool
+from tests.unit.publisher.test_outbox import ALL, OutboxMachine, seqs
+
+SIZE = make_envelope().size_bytes
+
+
+@pytest.fixture
+def spool():
+    return MemorySpool()
+
+
+@pytest.fixture
+def outbox(spool):
+    outbox = Outbox(10 * SIZE, spool)
+    outbox.open_session("a", 0)
+    for seq in range(1, 6):
+        outbox.put(make_envelope(seq, session="a"))
+    return outbox
+
+
+def write(outbox, spool, limit_bytes=ALL):
+    outbox.spooled(spool.append(outbox.take_to_spool(limit_bytes)))
+
+
+def drain(outbox):
+    """Publish and confirm everything; return it in the order of taking."""
+    taken = []
+    while not outbox.is_empty:
+        batch = outbox.take(2, ALL)
+        taken += seqs(batch)
+        outbox.confirm(batch)
+    return taken
+
+
+def test_what_is_on_disk_is_safe_and_out_of_memory(outbox, spool):
+    write(outbox, spool)
+
+    assert (outbox.published_seq("a"), outbox.pending_bytes, outbox.is_empty) == (5, 0, False)
+    assert (outbox.counts("a").spooled, outbox.counts("a").pending) == (5, 0)
+
+
+def test_the_disk_goes_out_before_what_came_later(outbox, spool):
+    write(outbox, spool)
+    outbox.put(make_envelope(6, session="a"))
+
+    assert drain(outbox) == [1, 2, 3, 4, 5, 6]
+    assert outbox.counts("a").published == 6
+
+
+def test_nothing_is_taken_while_it_is_on_its_way_to_the_disk(outbox, spool):
+    batch = outbox.take_to_spool(ALL)
+    while_writing = (outbox.take(10, ALL), outbox.has_waiting)
+    outbox.spooled(spool.append(batch))
+
+    assert while_writing == ([], False)
+    assert seqs(outbox.take(10, ALL)) == [1, 2, 3, 4, 5]
+
+
+def test_what_the_disk_did_not_take_waits_in_its_old_place(outbox):
+    outbox.take_to_spool(2 * SIZE)
+    outbox.not_spooled()
+
+    assert drain(outbox) == [1, 2, 3, 4, 5]
+
+
+def test_what_is_in_flight_goes_to_the_disk_and_not_out_twice(outbox, spool):
+    in_flight = outbox.take(2, ALL)
+    write(outbox, spool)
+    safe = outbox.published_seq("a")
+    outbox.confirm(in_flight)
+
+    assert safe == 5
+    assert drain(outbox) == [3, 4, 5]
+
+
+def test_after_a_lost_connection_what_was_in_flight_comes_from_the_disk_first(outbox, spool):
+    outbox.take(2, ALL)
+    write(outbox, spool)
+
+    outbox.rewind()
+
+    assert outbox.pending_bytes == 0
+    assert drain(outbox) == [1, 2, 3, 4, 5]
+
+
+def test_a_connection_lost_while_the_disk_is_written_changes_nothing(outbox, spool):
+    outbox.take(2, ALL)
+    batch = outbox.take_to_spool(ALL)
+    outbox.rewind()
+    outbox.spooled(spool.append(batch))
+
+    assert drain(outbox) == [1, 2, 3, 4, 5]
+
+
+def test_what_is_confirmed_while_it_is_written_counts_as_published(outbox, spool):
+    in_flight = outbox.take(2, ALL)
+    batch = outbox.take_to_spool(ALL)
+    outbox.confirm(in_flight)
+    outbox.spooled(spool.append(batch))
+
+    assert (outbox.counts("a").published, outbox.counts("a").spooled) == (2, 3)
+    assert list(outbox.settled()) == [1, 2]
+    assert drain(outbox) == [3, 4, 5]
+
+
+def test_what_is_confirmed_and_not_yet_deleted_is_not_read_again(outbox, spool):
+    write(outbox, spool)
+    first = outbox.take(3, ALL)
+    outbox.confirm(first[1:])
+    outbox.rewind()
+
+    assert drain(outbox) == [1, 4, 5]
+
+
+def test_deleted_rows_are_forgotten(outbox, spool):
+    write(outbox, spool)
+    drain(outbox)
+
+    sizes = outbox.settled()
+    spool.delete(sizes)
+    outbox.deleted(sizes)
+
+    assert (outbox.settled(), spool.rows, spool.size_bytes) == ({}, 0, 0)
+
+
+def test_a_refused_message_on_disk_goes_again_from_memory(outbox, spool):
+    in_flight = outbox.take(2, ALL)
+    write(outbox, spool)
+    outbox.give_back(in_flight[:1])
+
+    assert seqs(outbox.take(10, ALL)) == [1]
+    assert seqs(outbox.take(10, ALL)) == [3, 4, 5]
+
+
+def test_a_disk_that_cannot_be_read_holds_everything_up_until_somebody_heals_it(outbox, spool):
+    write(outbox, spool)
+    outbox.put(make_envelope(6, session="a"))
+    spool.is_broken = True
+    while_broken = (outbox.take(10, ALL), outbox.has_waiting)
+    spool.is_broken, outbox.read_error = False, None
+
+    assert while_broken == ([], False)
+    assert drain(outbox) == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_a_damaged_file_had_is_lost_and_counted_and_the_rest_goes_on(outbox, spool):
+    in_flight = outbox.take(1, ALL)
+    write(outbox, spool)
+    outbox.put(make_envelope(6, session="a"))
+
+    (loss,) = outbox.spool_lost()
+    outbox.confirm(in_flight)
+
+    assert (loss.session, loss.count, loss.last_seq) == ("a", 4, 5)
+    assert drain(outbox) == [6]
+    counts = outbox.counts("a")
+    assert (counts.received, counts.published, counts.lost, counts.pending) == (6, 2, 4, 0)
+
+
+def test_memory_and_disk_have_settled_when_both_have_room(outbox, spool):
+    spool.max_bytes = 4 * SIZE
+    write(outbox, spool)
+
+    assert not outbox.has_settled
+
+
+class SpoolingMachine(OutboxMachine):
+    """As without a spool, and a spooler that writes, fails and deletes at any moment between two steps of others."""
+
+    @initialize()
+    def start(self):
+        super().start()
+        self.spool = MemorySpool()
+        self.outbox = Outbox(10**9, self.spool)
+        self.on_disk = set()
+        self.writing = None
+        for session in self.next_seq:
+            self.outbox.open_session(session, 0)
+
+    @precondition(lambda self: self.writing is None)
+    @rule(count=st.integers(1, 5))
+    def begin_to_write(self, count):
+        self.writing = self.outbox.take_to_spool(count * SIZE) or None
+        if self.writing is None:
+            self.outbox.not_spooled()
+
+    @precondition(lambda self: self.writing is not None)
+    @rule(works=st.booleans())
+    def end_writing(self, works):
+        if works:
+            self.outbox.spooled(self.spool.append(self.writing))
+            self.on_disk |= {(each.session, each.seq) for each in self.writing}
+        else:
+            self.outbox.not_spooled()
+        self.writing = None
+
+    @rule()
+    def delete(self):
+        sizes = self.outbox.settled()
+        self.spool.delete(sizes)
+        self.outbox.deleted(sizes)
+
+    @invariant()
+    def watermark_is_the_highest_contiguous_confirmed(self):
+        for session, next_seq in self.next_seq.items():
+            done = {seq for owner, seq in self.confirmed | self.skipped | self.on_disk if owner == session}
+            expected = next(seq for seq in range(next_seq) if seq + 1 not in done)
+            assert self.outbox.published_seq(session) == expected
+
+    @invariant()
+    def nothing_is_lost(self):
+        accepted = sum(self.next_seq.values()) - len(self.next_seq)
+        counts = self.outbox.counts()
+        assert counts.spooled == len(self.on_disk - self.confirmed)
+        assert counts.pending + counts.spooled == accepted - len(self.confirmed) - len(self.skipped)
+        assert self.outbox.in_flight == len(self.in_flight)
+        assert counts.pending_bytes == self.outbox.pending_bytes >= 0
+
+
+TestSpoolingMachine = SpoolingMachine.TestCase
+TestSpoolingMachine.settings = settings(max_examples=60, stateful_step_count=40)
