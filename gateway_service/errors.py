@@ -14,7 +14,9 @@ GatewayServiceError
 │       └── SpoolCorrupt      what is there cannot be understood
 ├── ProtocolError
 │   ├── LocalProtocolError    we were about to break Discord's rules
+│   │   └── PayloadTooLong, CommandQueueFull, ShardEnding
 │   └── RemoteProtocolError   the peer sent what Discord's documentation forbids
+├── ControlError              see refusals.py
 └── TransportError            a gateway connection failed or ended
     ├── ConnectFailed         no WebSocket was opened
     └── ConnectionClosed      an open WebSocket ended
@@ -24,6 +26,7 @@ import os
 from typing import Final
 
 EX_OK: Final = os.EX_OK
+EX_REFUSED: Final = 1
 EX_USAGE: Final = 2  # click's own code for a wrong command line
 EX_UNAVAILABLE: Final = os.EX_UNAVAILABLE  # 69
 EX_SOFTWARE: Final = os.EX_SOFTWARE  # 70
@@ -147,6 +150,18 @@ class ProtocolError(GatewayServiceError):
 
 class LocalProtocolError(ProtocolError):
     """Our side asked for something Discord forbids; a fault in the caller."""
+
+
+class PayloadTooLong(LocalProtocolError):
+    """A payload has more bytes than Discord takes."""
+
+
+class CommandQueueFull(LocalProtocolError):
+    """As many commands as may wait do so already."""
+
+
+class ShardEnding(LocalProtocolError):
+    """The shard is draining or stopped and takes no command."""
 
 
 class RemoteProtocolError(ProtocolError):
