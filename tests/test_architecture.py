@@ -80,6 +80,7 @@ BORDERS: Final = {
     "pydantic": {"settings", "ipc", "simulator", "control"},
     "flower": {"celery"},
     "tornado": {"simulator"},
+    "yaml": {"simulator"},
     "discord": set(),
     "hikari": set(),
 }
@@ -94,8 +95,8 @@ NARROW_BORDERS: Final = {
     ("control", "fastapi"): "control/http_api.py",
     ("control", "starlette"): "control/http_api.py",
 }
-# Libraries that a declared dependency brings because we asked for it.
-COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower", "starlette": "fastapi"}
+# Libraries that a declared dependency brings because we asked for it, or that are declared under another name.
+COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower", "starlette": "fastapi", "yaml": "pyyaml"}
 # The protocol core decides; clocks, chance, sockets and logs belong to its callers.
 IMPURE: Final = frozenset(
     {"asyncio", "logging", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time"}
