@@ -1,6 +1,5 @@
 """The generated pages that list things: settings, exit codes, log events."""  # noqa: INP001
 
-from collections.abc import Iterator
 from typing import Final
 
 from gateway_service import errors, refusals
@@ -94,26 +93,25 @@ def exit_codes() -> str:
         "| code | name | meaning | errors |",
         "|---|---|---|---|",
         *(
-            f"| {code} | `{name}` | {meaning} | {', '.join(f'`{error}`' for error in _leaves_with(code))} |"
+            f"| {code} | `{name}` | {meaning} | {', '.join(f'`{error}`' for error in _conditions_with(code))} |"
             for code, (name, meaning) in sorted(EXIT_CODES.items())
         ),
     )
 
 
-def _leaves_with(code: int) -> list[str]:
-    return [leaf.__name__ for leaf in _leaves(errors.GatewayServiceError) if leaf.exit_code == code]
+def _conditions_with(code: int) -> list[str]:
+    """Return the errors of a family, or a family that is one error; finer distinctions are for callers."""
+    families = _children(errors.GatewayServiceError)
+    conditions = [condition for family in families for condition in _children(family) or [family]]
+    return [condition.__name__ for condition in conditions if condition.exit_code == code]
 
 
 _TREE: Final = frozenset({errors.__name__, refusals.__name__})
 
 
-def _leaves(error: type[errors.GatewayServiceError]) -> Iterator[type[errors.GatewayServiceError]]:
-    """Walk the error tree of errors.py and refusals.py; what other modules derive for themselves is not of it."""
-    children = [child for child in error.__subclasses__() if child.__module__ in _TREE]
-    if not children:
-        yield error
-    for child in children:
-        yield from _leaves(child)
+def _children(error: type[errors.GatewayServiceError]) -> list[type[errors.GatewayServiceError]]:
+    """Return what is derived from ``error`` in errors.py and refusals.py; what other modules derive is not of the tree."""
+    return [child for child in error.__subclasses__() if child.__module__ in _TREE]
 
 
 def log_events() -> str:

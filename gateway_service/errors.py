@@ -17,9 +17,7 @@ GatewayServiceError
 │   │   └── PayloadTooLong, CommandQueueFull, ShardEnding
 │   └── RemoteProtocolError   the peer sent what Discord's documentation forbids
 ├── ControlError              see refusals.py
-└── TransportError            a gateway connection failed or ended
-    ├── ConnectFailed         no WebSocket was opened
-    └── ConnectionClosed      an open WebSocket ended
+└── ConnectFailed             no WebSocket to the gateway was opened
 """
 
 import os
@@ -168,11 +166,7 @@ class RemoteProtocolError(ProtocolError):
     """The server sent something it must not send; the connection cannot be trusted any more."""
 
 
-class TransportError(GatewayServiceError):
-    """A gateway connection failed or ended."""
-
-
-class ConnectFailed(TransportError):
+class ConnectFailed(GatewayServiceError):
     """No WebSocket was opened: refused, DNS, TLS, a time-out, or an HTTP status instead of 101."""
 
     def __init__(self, url: str, reason: str, status: int | None = None) -> None:
@@ -183,15 +177,3 @@ class ConnectFailed(TransportError):
 
     def __str__(self) -> str:
         return f"cannot connect to {self.url}: {self.reason}"
-
-
-class ConnectionClosed(TransportError):
-    """The gateway connection ended; ``code`` is None when no close frame arrived."""
-
-    def __init__(self, code: int | None, reason: str = "") -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"gateway connection closed: code {self.code}, reason {self.reason!r}"
