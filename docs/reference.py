@@ -110,7 +110,7 @@ _TREE: Final = frozenset({errors.__name__, refusals.__name__})
 
 
 def _children(error: type[errors.GatewayServiceError]) -> list[type[errors.GatewayServiceError]]:
-    """Return what is derived from ``error`` in errors.py and refusals.py; what other modules derive is not of the tree."""
+    """Return what errors.py and refusals.py derive from ``error``; what other modules derive is not of the tree."""
     return [child for child in error.__subclasses__() if child.__module__ in _TREE]
 
 
