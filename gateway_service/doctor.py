@@ -24,6 +24,7 @@ from gateway_service.state import Namespace, open_state
 from gateway_service.supervisor.bootstrap import cpu_count
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
 from gateway_service.supervisor.plan import processes_for, shards_to_run
+from gateway_service.supervisor.presence import PresenceProvider
 from gateway_service.supervisor.threads import call_in_thread
 
 Verdict = Literal["ok", "warn", "fail", "skip"]
@@ -56,6 +57,7 @@ async def examine(flags: Mapping[str, Any], env: Mapping[str, str], config_file:
     """Make every check; one that needs what another did not get is skipped."""
     try:
         options = load_options(flags, env, config_file)
+        PresenceProvider(options.presence)
     except ConfigurationError as exc:
         needy = [_skip(check, "needs the settings") for check in ("token", "clock", "broker", "state", "shards")]
         return [*settings_refused(exc), *needy]
