@@ -39,6 +39,8 @@ DEAD_QUEUE_ARGUMENTS: Final[Mapping[str, Any]] = {
     "x-queue-type": "quorum",
     "x-max-length": 100_000,
     "x-overflow": "drop-head",
+    # Looking at a message counts as a delivery, and RabbitMQ 4 throws away what was delivered twenty times.
+    "x-delivery-limit": 1_000_000,
 }
 # A message whose worker dies over it is given out this often again, then it is dead.
 EVENT_QUEUE_ARGUMENTS: Final[Mapping[str, Any]] = {

@@ -29,6 +29,7 @@ PROGRAM: Final = "gateway-service"
 COMMANDS: Final = {
     "start": ("gateway_service.cli.start:start", "Keep the shards connected and publish every dispatch."),
     "doctor": ("gateway_service.cli.doctor:doctor", "Check settings, token, broker, state and clock."),
+    "dead": ("gateway_service.cli.dead:dead", "See, requeue and drop messages that could not be handled."),
     "simulate": (
         "gateway_service.simulator.command:simulate",
         "Run a Discord double on loopback and print where to connect.",

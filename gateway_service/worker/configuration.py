@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from gateway_service.settings import load_worker_options
+from gateway_service.worker.consumer import CONSUMER_PATH
 from gateway_service.worker.once import ONCE_URL_KEY
 from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
 
@@ -40,6 +41,7 @@ def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
         # A message is gone when its handler is done, not when it begins.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        "worker_consumer": CONSUMER_PATH,
         # Celery 5.7 with kombu 5.7 stalls a solo pool at a prefetch count below 4 (Hub.create_loop).
         "worker_prefetch_multiplier": 16,
         "worker_send_task_events": True,

@@ -138,6 +138,7 @@ class Gateway:
             task = self.app.tasks[name]
             task.Strategy = HandlerTask.Strategy
             task.serializer = HandlerTask.serializer
+            task.acks_on_failure = HandlerTask.acks_on_failure
         for token, handlers in self._handlers.items():
             queue = queue_name(self.group, token)
             self.app.register_task(EventTask(TASK_PREFIX + token, self.group, queue, handlers))

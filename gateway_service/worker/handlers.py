@@ -30,6 +30,9 @@ class HandlerTask(Task):
     serializer = SERIALIZER
     # Celery's own default is three minutes: an age for a chat, and beyond the visibility timeout on Redis.
     default_retry_delay = 5
+    # A run that failed for good goes to gateway.dead. See HandlerRequest.
+    acks_on_failure = False
+    acks_on_timeout = True
     once_keep_s: float | None = None
     """How long a run that was made is remembered; None for handlers that may run more than once."""
 

@@ -5,7 +5,7 @@ A strategy is Celery's function from a received message to requests for its pool
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from celery import Task, signals
 from celery.concurrency.prefork import TaskPool as PreforkPool
@@ -13,8 +13,8 @@ from celery.exceptions import InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.strategy import default as celery_strategy
 
-from gateway_service.contract import DEAD_QUEUE, Dispatch
-from gateway_service.worker.capabilities import has_quorum_queues
+from gateway_service.contract import Dispatch
+from gateway_service.worker.dead import REASON_HEADER, burying
 from gateway_service.worker.gather import Gather, Part, Settle
 from gateway_service.worker.handlers import QUEUE_HEADER
 from gateway_service.worker.request import HandlerRequest, InProcessRequest
@@ -23,7 +23,6 @@ from gateway_service.worker.serialization import CONTENT_TYPE, UndecodableBody, 
 _log = get_logger(__name__)
 
 OnMessage = Callable[[Any, Any, Settle, Settle, Any], Any]
-REASON_HEADER: Final = "reason"
 
 
 class EventTask(Task):
@@ -53,11 +52,10 @@ def fan_out(task: EventTask, app: Any, consumer: Any) -> OnMessage:
     strategies = consumer.strategies
     # Handlers must not see each other's changes to the payload.
     may_share_payload = _runs_elsewhere(consumer.pool)
-    loses_dead_messages = not has_quorum_queues(consumer.connection)
 
     def on_message(message: Any, _body: Any, ack: Settle, reject: Settle, callbacks: Any) -> None:
-        if loses_dead_messages:
-            reject = burying(app, message, reject)
+        message.headers[QUEUE_HEADER] = task.queue
+        reject = burying(app, message, ack, reject)
         try:
             payload = _payload_of_dispatch(message)
         except UndecodableBody as exc:
@@ -80,13 +78,11 @@ def run_one(task: Any, app: Any, consumer: Any) -> OnMessage:
     """Strategy of a single task whose body is decoded exactly: a handler, or a task named after an event."""
     task.Request = HandlerRequest if _runs_elsewhere(consumer.pool) else InProcessRequest
     run = celery_strategy(task, app, consumer)
-    loses_dead_messages = not has_quorum_queues(consumer.connection)
 
     def on_message(message: Any, body: Any, ack: Settle, reject: Settle, callbacks: Any) -> Any:
         # A copy made by fan_out is decoded, and its reject belongs to a Gather.
         if message._decoded_cache is None:  # noqa: SLF001 - kombu's memo of Message.decode()
-            if loses_dead_messages:
-                reject = burying(app, message, reject)
+            reject = burying(app, message, ack, reject)
             try:
                 message._decoded_cache = _decoded(message)  # noqa: SLF001
             except UndecodableBody as exc:
@@ -100,31 +96,9 @@ def run_one(task: Any, app: Any, consumer: Any) -> OnMessage:
 
 def refuse(consumer: Any, message: Any, reject: Settle, reason: Exception) -> None:
     """Send a message that cannot be run to ``gateway.dead``; Celery would acknowledge it, and it were lost."""
-    headers = message.headers
-    _log.error("Message %s of %s goes to %s: %s", headers.get("id"), headers.get("task"), DEAD_QUEUE, reason)
-    message.headers = {**headers, REASON_HEADER: str(reason)}
+    message.headers = {**message.headers, REASON_HEADER: str(reason)}
     reject(_log, consumer.connection_errors, False)
     signals.task_rejected.send(sender=consumer, message=message, exc=reason)
-
-
-def burying(app: Any, message: Any, reject: Settle) -> Settle:
-    """Return a reject for brokers without dead-letter exchanges: it puts a copy on ``gateway.dead`` first."""
-
-    def reject_and_bury(logger: Any, errors: Any, requeue: bool = False) -> None:
-        if not requeue:
-            with app.producer_or_acquire() as producer:
-                producer.publish(
-                    message.body,
-                    exchange="",
-                    routing_key=DEAD_QUEUE,
-                    content_type=message.content_type,
-                    content_encoding=message.content_encoding,
-                    headers=message.headers,
-                    delivery_mode="persistent",
-                )
-        reject(logger, errors, requeue)
-
-    return reject_and_bury
 
 
 def _runs_elsewhere(pool: Any) -> bool:

@@ -5,7 +5,9 @@ import json
 import kombu
 import pytest
 
+from gateway_service.cli.main import run as run_command
 from gateway_service.contract import DEAD_QUEUE
+from gateway_service.errors import EX_OK
 from tests.support.waiting import wait_until
 from tests.support.worker import ODD_EVENT, Worker, publish, running_worker, take
 
@@ -87,7 +89,31 @@ def test_a_failing_handler_does_not_touch_its_siblings(worker, url):
 
     wait_until(lambda: f"failing[{dispatch_id}.default.tests.support.worker_tasks.failing] raised" in worker.log)
     wait_until(lambda: len(worker.runs(dispatch_id)) == 2)
+    wait_until(lambda: take(url, DEAD_QUEUE))
 
+    assert handlers_of(worker, dispatch_id) == ["changing", "retrying"]
+
+
+def test_a_handler_that_failed_for_good_is_dead_alone(url):
+    dispatch_id = publish(url, "MESSAGE_CREATE", b'{"fail":true}')
+
+    dead = wait_until(lambda: take(url, DEAD_QUEUE))
+
+    assert dead.headers["id"] == f"{dispatch_id}.default.tests.support.worker_tasks.failing"
+    assert dead.headers["reason"] == "raised ValueError"
+    assert take(url, DEAD_QUEUE) is None
+
+
+def test_a_dead_run_that_is_requeued_runs_alone(worker, url, monkeypatch):
+    monkeypatch.setenv("GATEWAY_BROKER_URL", url)
+    dispatch_id = publish(url, "MESSAGE_CREATE", b'{"fail":true}')
+    run_id = f"{dispatch_id}.default.tests.support.worker_tasks.failing"
+    wait_until(lambda: f"Message {run_id} of" in worker.log)
+
+    assert run_command(["dead", "requeue", run_id]) == EX_OK
+
+    dead = wait_until(lambda: take(url, DEAD_QUEUE))  # it fails again
+    assert (dead.headers["id"], dead.headers["requeues"]) == (run_id, 1)
     assert handlers_of(worker, dispatch_id) == ["changing", "retrying"]
 
 
@@ -159,8 +185,18 @@ def test_what_cannot_be_run_is_dead_and_not_lost(worker, url, body, headers):
     dead = wait_until(lambda: take(url, DEAD_QUEUE))
 
     assert dead.headers["id"] == dispatch_id
-    assert dead.headers["x-first-death-reason"] == "rejected"
+    assert dead.headers["reason"].startswith("its ")
     assert worker.runs(dispatch_id) == []
+
+
+def test_a_message_for_a_task_that_is_not_here_is_dead_and_not_lost(worker, url):
+    dispatch_id = publish(url, "MESSAGE_CREATE", json.dumps({"content": SECRET}).encode(), task="gateway.NOBODYS")
+
+    dead = wait_until(lambda: take(url, DEAD_QUEUE))
+
+    assert (dead.headers["id"], dead.headers["queue"]) == (dispatch_id, "default.MESSAGE_CREATE")
+    assert dead.headers["reason"] == "no task is named 'gateway.NOBODYS' here"
+    assert SECRET not in worker.log
 
 
 def test_a_process_that_was_killed_over_a_message_gets_it_again(worker, url):
@@ -210,5 +246,6 @@ def test_the_log_shows_no_content(worker, url):
 
     worker.wait_for(dispatch_id, "retrying", times=2)
     wait_until(lambda: f"failing[{dispatch_id}.default.tests.support.worker_tasks.failing] raised" in worker.log)
+    wait_until(lambda: take(url, DEAD_QUEUE))
 
     assert SECRET not in worker.log
