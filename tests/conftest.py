@@ -8,6 +8,13 @@ import pytest
 pytest_plugins = ["tests.support.brokers"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    chaos = parser.getgroup("chaos", "tests/acceptance/chaos")
+    chaos.addoption("--chaos-minutes", type=float, default=0.0, help="How long; 0 meets every trouble once.")
+    chaos.addoption("--chaos-seed", type=int, default=1, help="Decides which trouble strikes when.")
+    chaos.addoption("--chaos-rate", type=float, default=500.0, help="Dispatches per second.")
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Undo what a command run inside the test process did to logging."""

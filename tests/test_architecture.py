@@ -21,8 +21,6 @@ LEVELS: Final = {
     "errors": 0,
     "contract": 1,
     "lifeline": 1,
-    "metrics": 1,
-    "refusals": 1,
     "telemetry": 1,
     "settings": 2,
     "topology": 2,
@@ -36,20 +34,19 @@ LEVELS: Final = {
     "simulator": 5,
     "worker": 5,
     "supervisor": 6,
-    "control": 7,
-    "celery": 8,
+    "celery": 7,
     "doctor": 8,
     "dev": 8,
     "cli": 9,
     "__main__": 10,
 }
-FOUNDATION: Final = frozenset({"errors", "contract", "lifeline", "telemetry", "metrics", "refusals", "settings"})
+FOUNDATION: Final = frozenset({"errors", "contract", "lifeline", "telemetry", "settings"})
 # These see less than their level allows.
 ONLY: Final = {
     "simulator": FOUNDATION - {"settings"},
     "embedded": FOUNDATION,
     "worker": FOUNDATION | {"state", "topology"},
-    "celery": FOUNDATION | {"worker", "control"},
+    "celery": FOUNDATION | {"worker"},
     "supervisor": FOUNDATION | {"protocol", "state", "ipc"},
 }
 # Programs that somebody else runs: `python -m gateway_service.shard`, `celery -A gateway_service`.
@@ -68,19 +65,14 @@ BORDERS: Final = {
     "amqp": {"publisher", "worker", "celery"},
     "celery": {"worker", "celery", "dev"},
     "redis": {"publisher", "state"},
-    "fastapi": {"control"},
-    "starlette": {"control"},
-    "uvicorn": {"control"},
-    "prometheus_client": {"control"},
-    "httpx": {"supervisor", "control"},
+    "httpx": {"supervisor"},
     "zstandard": {"protocol", "simulator"},
     "sqlite3": {"state", "publisher", "dev"},
     "click": {"cli", "dev", "simulator", "worker"},  # the options of `celery worker` are click's
     "rich": {"cli", "dev", "simulator", "doctor"},
-    "pydantic": {"settings", "ipc", "simulator", "control"},
+    "pydantic": {"settings", "ipc", "simulator"},
     "flower": {"celery"},
     "tornado": {"simulator"},
-    "yaml": {"simulator"},
     "discord": set(),
     "hikari": set(),
 }
@@ -89,14 +81,9 @@ NARROW_BORDERS: Final = {
     ("publisher", "redis"): "publisher/redis.py",
     ("publisher", "sqlite3"): "publisher/spool_file.py",
     ("supervisor", "httpx"): "supervisor/gateway_info.py",
-    ("control", "httpx"): "control/client.py",
-    ("control", "prometheus_client"): "control/metrics.py",
-    ("control", "uvicorn"): "control/http_server.py",
-    ("control", "fastapi"): "control/http_api.py",
-    ("control", "starlette"): "control/http_api.py",
 }
-# Libraries that a declared dependency brings because we asked for it, or that are declared under another name.
-COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower", "starlette": "fastapi", "yaml": "pyyaml"}
+# Libraries that a declared dependency brings because we asked for it.
+COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower"}
 # The protocol core decides; clocks, chance, sockets and logs belong to its callers.
 IMPURE: Final = frozenset(
     {"asyncio", "logging", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time"}

@@ -1,16 +1,14 @@
 """A real ``gateway-service start`` as a child process, connected to a simulator."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from gateway_service.simulator import Simulator
-from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, worker_environment
 
 STOP_TIMEOUT_S = 15.0
@@ -19,16 +17,37 @@ STOP_TIMEOUT_S = 15.0
 class Service:
     """One supervisor with its shard processes, started as an operator would."""
 
-    def __init__(self, simulator: Simulator, broker_url: str, directory: Path, *flags: str) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        broker_url: str,
+        directory: Path,
+        *flags: str,
+        environment: Mapping[str, str] | None = None,
+        on_host: Callable[[list[str]], list[str]] = list,
+    ) -> None:
+        """Start a service.
+
+        Args:
+            simulator: Its Discord.
+            broker_url: Where it publishes.
+            directory: Where its state and its log are.
+            *flags: Of ``gateway-service start``.
+            environment: Beside what every service needs.
+            on_host: Turns a command line into one that runs on another host.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        self._environment = worker_environment(broker_url, "tasks") | {
-            "DISCORD_TOKEN": simulator.token,
-            "GATEWAY_API_URL": simulator.api_url,
-            "GATEWAY_STATE_URL": f"sqlite:///{directory / 'state.db'}",
-            "GATEWAY_INTENTS": "all",
-            "GATEWAY_CONTROL_ADDRESS": "127.0.0.1:0",
-        }
-        self._command = [sys.executable, "-m", "gateway_service", "start", *flags]
+        self.environment = (
+            worker_environment(broker_url, "tasks")
+            | {
+                "DISCORD_TOKEN": simulator.token,
+                "GATEWAY_API_URL": simulator.api_url,
+                "GATEWAY_STATE_URL": f"sqlite:///{directory / 'state.db'}",
+                "GATEWAY_INTENTS": "all",
+            }
+            | dict(environment or {})
+        )
+        self._command = on_host([sys.executable, "-m", "gateway_service", "start", *flags])
         self._log = directory / "service.log"
         self.start()
 
@@ -36,7 +55,7 @@ class Service:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
-                env=self._environment,
+                env=self.environment,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -46,13 +65,6 @@ class Service:
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
-
-    def control_port(self) -> int:
-        """Return the port of the control API when it listens."""
-        address = r'"event":"control.listening".*"address":"[^"]+:(\d+)"|control\.listening address=\S+:(\d+)'
-        found = wait_until(lambda: re.search(address, self.log) or self.process.poll() is not None)
-        assert found is not True, self.log
-        return int(found[1] or found[2])
 
     def shard_pids(self) -> list[int]:
         """Return the shard processes that run now."""
@@ -77,8 +89,15 @@ class Service:
 
 
 @contextmanager
-def running_service(simulator: Simulator, broker_url: str, directory: Path, *flags: str) -> Iterator[Service]:
-    service = Service(simulator, broker_url, directory, *flags)
+def running_service(
+    simulator: Simulator,
+    broker_url: str,
+    directory: Path,
+    *flags: str,
+    environment: Mapping[str, str] | None = None,
+    on_host: Callable[[list[str]], list[str]] = list,
+) -> Iterator[Service]:
+    service = Service(simulator, broker_url, directory, *flags, environment=environment, on_host=on_host)
     try:
         yield service
     finally:

@@ -4,7 +4,6 @@ from gateway_service.simulator.faults import (
     Abort,
     CloseWith,
     CutChunks,
-    Freeze,
     LimitRequest,
     LoseIntents,
     Moment,
@@ -51,7 +50,7 @@ def test_disarmed_faults_do_not_strike():
 @pytest.mark.parametrize(
     ("fault", "moment", "why"),
     [
-        (Freeze(), Moment.UPGRADE, "Freeze strikes only at guild_stream, hello, .*; not at upgrade"),
+        (Abort(), Moment.UPGRADE, "Abort strikes only at hello, identify, resume; not at upgrade"),
         (RefuseUpgrade(), Moment.HELLO, "RefuseUpgrade strikes only at upgrade; not at hello"),
         (LimitRequest(), Moment.RESUME, "LimitRequest strikes only at request; not at resume"),
         (CutChunks(), Moment.HELLO, "CutChunks strikes only at request; not at hello"),

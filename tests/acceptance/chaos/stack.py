@@ -1,0 +1,146 @@
+"""The system under trouble: two hosts with a line between them, and handles to everything that can go wrong."""
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway_service.dev.executions import ExecutionCounter
+from gateway_service.embedded import PrivateRabbitMQ
+from gateway_service.simulator import Simulator, SimulatorConfig
+from tests.support.network import FAR_ADDRESS, Network
+from tests.support.relay import Relay
+from tests.support.service import Service, running_service
+from tests.support.waiting import until
+from tests.support.worker import Worker, running_worker
+
+SHARDS = 8
+PROCESSES = 2
+_DISK_MIB = 96
+_WORKER_TASKS = "tests.support.counting_tasks"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything that runs, and where trouble can get at it."""
+
+    simulator: Simulator
+    network: Network
+    rabbitmq: PrivateRabbitMQ
+    relay: Relay
+    """Carries the service's connections to the broker."""
+    worker: Worker
+    service: Service
+    disk: Path
+    """A small file system that holds nothing but the service's state and spool."""
+    clock: Path
+    """Seconds by which the service's wall clock is off."""
+    broker_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One trouble of the broker at a time: a frozen one cannot be stopped, a stopped one not frozen."""
+    service_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
+    line_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def executed(self) -> ExecutionCounter:
+        counter = ExecutionCounter(self.worker.record)
+        counter.refresh()
+        return counter
+
+    async def start_service_again(self) -> None:
+        """Start the service when it has ended, as systemd or a kubelet would."""
+        await asyncio.to_thread(self.service.process.wait)
+        self.service.start()
+        await self.shard_pids()
+
+    async def shard_pids(self) -> list[int]:
+        """Return the shard processes when all of them run."""
+
+        def all_running() -> list[int]:
+            assert self.service.process.poll() is None, self.service.log[-2000:]
+            pids = self.service.shard_pids()
+            return pids if len(pids) == PROCESSES else []
+
+        pids: list[int] = await until(all_running)
+        return pids
+
+
+@contextmanager
+def small_disk(at: Path) -> Iterator[Path]:
+    at.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "chaos", str(at)], check=True)
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "--lazy", str(at)], check=True)
+
+
+@asynccontextmanager
+async def simulator_on_far_host(network: Network, config: SimulatorConfig) -> AsyncIterator[Simulator]:
+    simulator = Simulator(config)
+    with network.on_far_host():
+        await simulator.__aenter__()
+    try:
+        yield simulator
+    finally:
+        await simulator.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def running_stack(
+    rabbitmq: PrivateRabbitMQ, broker_url: str, directory: Path, log: Callable[[str], None]
+) -> AsyncIterator[Stack]:
+    """Run all of it with every shard connected.
+
+    The worker is a neighbour of the broker: it is stock Celery, and not what is tested here.
+    """
+    config = SimulatorConfig(
+        host=FAR_ADDRESS,
+        resume_host=FAR_ADDRESS,
+        shards=SHARDS,
+        guilds=10 * SHARDS,
+        max_concurrency=SHARDS,
+        heartbeat_interval_ms=5_000,
+        message_bytes=600,
+        transcript_limit=1_000_000,
+    )
+    clock = directory / "clock"
+    clock.write_text("0")
+    parts = urlsplit(broker_url)
+    with Network() as network, small_disk(directory / "disk") as disk:
+        with network.on_far_host():
+            listening = socket.create_server((FAR_ADDRESS, 0))
+        async with simulator_on_far_host(network, config) as simulator, Relay(listening, rabbitmq.port) as relay:
+            relayed_url = parts._replace(netloc=f"guest:guest@{FAR_ADDRESS}:{relay.port}").geturl()
+            environment = {
+                "PYTHONPATH": str(Path(__file__).parents[2] / "support" / "clock"),
+                "TEST_CLOCK_FILE": str(clock),
+                "GATEWAY_STATE_URL": f"sqlite:///{disk / 'state.db'}",
+            }
+            flags = ("--shard-count", str(SHARDS), "--processes", str(PROCESSES))
+            with (
+                running_worker(broker_url, directory / "worker", _WORKER_TASKS, "-P", "solo") as worker,
+                running_service(
+                    simulator,
+                    relayed_url,
+                    directory / "service",
+                    *flags,
+                    environment=environment,
+                    on_host=network.command_on_near_host,
+                ) as service,
+            ):
+                await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
+                log(f"{SHARDS} shards are connected, service is process {service.process.pid}, we are {os.getpid()}")
+                yield Stack(
+                    simulator=simulator,
+                    network=network,
+                    rabbitmq=rabbitmq,
+                    relay=relay,
+                    worker=worker,
+                    service=service,
+                    disk=disk,
+                    clock=clock,
+                )

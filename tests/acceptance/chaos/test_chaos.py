@@ -1,0 +1,93 @@
+"""Everything goes wrong, at random and at once; afterwards three counts must agree.
+
+A run of the whole suite meets every trouble once. For longer ones by hand, with another seed:
+``./run test tests/acceptance/chaos -s --chaos-minutes 30 --chaos-seed 7``.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway_service.embedded import PrivateRabbitMQ
+from tests.acceptance.chaos.account import Account
+from tests.acceptance.chaos.stack import SHARDS, Stack, running_stack
+from tests.acceptance.chaos.troubles import TROUBLES, Trouble
+from tests.support.network import missing_for_namespaces
+
+pytestmark = pytest.mark.rabbitmq
+
+# Troubles that overlap: with two streams of them hardly one passes alone.
+_STREAMS = 2
+_LAST_AT_ONCE = 4
+_PAUSE_S = 2.0
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Callable[[str], None]:
+    """Tell what happens when; pytest shows it when the test fails, and ``-s`` always."""
+    started_at = time.monotonic()
+
+    def write(line: str) -> None:
+        print(f"{time.monotonic() - started_at:7.1f} s  {line}", flush=True)  # noqa: T201 - a report for people
+
+    write(f"logs are in {tmp_path}")
+    return write
+
+
+async def strike(trouble: Trouble, stack: Stack, rng: random.Random, log: Callable[[str], None]) -> None:
+    log(f"{trouble.__name__} begins")
+    await trouble(stack, rng)
+    log(f"{trouble.__name__} is over")
+
+
+async def stream(troubles: Iterator[Trouble], stack: Stack, rng: random.Random, log: Callable[[str], None]) -> None:
+    for trouble in troubles:
+        await strike(trouble, stack, rng, log)
+        await asyncio.sleep(rng.uniform(0, _PAUSE_S))
+
+
+def each_once(rng: random.Random) -> Iterator[Trouble]:
+    yield from rng.sample(TROUBLES, len(TROUBLES))
+
+
+def for_minutes(minutes: float, rng: random.Random) -> Iterator[Trouble]:
+    ends_at = time.monotonic() + 60 * minutes
+    while time.monotonic() < ends_at:
+        yield rng.choice(TROUBLES)
+
+
+async def test_nothing_is_lost_whatever_goes_wrong(
+    rabbitmq: PrivateRabbitMQ,
+    rabbitmq_url: str,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    log: Callable[[str], None],
+) -> None:
+    if reason := missing_for_namespaces():
+        pytest.skip(reason)
+    minutes: float = pytestconfig.getoption("chaos_minutes")
+    seed: int = pytestconfig.getoption("chaos_seed")
+    rng = random.Random(seed)
+    troubles = for_minutes(minutes, rng) if minutes else each_once(rng)
+
+    async with running_stack(rabbitmq, rabbitmq_url, tmp_path, log) as stack:
+        traffic = asyncio.create_task(stack.simulator.traffic(pytestconfig.getoption("chaos_rate")))
+        async with asyncio.TaskGroup() as group:
+            for number in range(_STREAMS):
+                group.create_task(stream(troubles, stack, random.Random(f"{seed}.{number}"), log))
+        async with asyncio.TaskGroup() as group:
+            for trouble in rng.sample(TROUBLES, _LAST_AT_ONCE):
+                group.create_task(strike(trouble, stack, rng, log))
+        traffic.cancel()
+
+        log("all troubles are over")
+        account = await Account.settled(stack)
+        log(str(account))
+        assert account.unexplained == set()
+        stack.simulator.transcript.assert_no_violations()
+        assert stack.service.stop() == 0
+    assert account.identifies == SHARDS + len(account.lost_sessions)
