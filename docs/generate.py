@@ -45,6 +45,7 @@ def _ways_out(state: State) -> str:
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "exit-codes.md": reference.exit_codes,
     "log-events.md": reference.log_events,
+    "metrics.md": reference.metrics,
     "settings.md": reference.settings,
     "state-machine.md": state_machine,
 }

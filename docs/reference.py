@@ -1,9 +1,9 @@
 """The generated pages that list things: settings, exit codes, log events."""  # noqa: INP001
 
-from collections.abc import Iterator
 from typing import Final
 
-from gateway_service import errors
+from gateway_service import errors, refusals
+from gateway_service.metrics import LATENCY_BUCKETS_S, METRICS
 from gateway_service.protocol.constants import PRIVILEGED_INTENTS, Intents
 from gateway_service.settings import SETTINGS, Setting
 from gateway_service.settings.table import CONFIG_ENV, CONFIG_FILE
@@ -11,7 +11,8 @@ from gateway_service.telemetry import LogEvent
 
 EXIT_CODES: Final = {
     errors.EX_OK: ("EX_OK", "done; `start` was asked to stop, flushed everything and kept its sessions"),
-    errors.EX_USAGE: ("EX_USAGE", "the command line has an unknown command or flag"),
+    errors.EX_REFUSED: ("EX_REFUSED", "the service answered and refused the operation, or could do only a part of it"),
+    errors.EX_USAGE: ("EX_USAGE", "the command line is wrong: an unknown command, flag, shard or argument"),
     errors.EX_UNAVAILABLE: ("EX_UNAVAILABLE", "something outside did not answer; starting again later may help"),
     errors.EX_SOFTWARE: ("EX_SOFTWARE", "a fault in this program; `--log-level debug` shows where"),
     errors.EX_CONFIG: ("EX_CONFIG", "a setting is wrong or Discord refused it; starting again cannot help"),
@@ -92,23 +93,25 @@ def exit_codes() -> str:
         "| code | name | meaning | errors |",
         "|---|---|---|---|",
         *(
-            f"| {code} | `{name}` | {meaning} | {', '.join(f'`{error}`' for error in _leaves_with(code))} |"
+            f"| {code} | `{name}` | {meaning} | {', '.join(f'`{error}`' for error in _conditions_with(code))} |"
             for code, (name, meaning) in sorted(EXIT_CODES.items())
         ),
     )
 
 
-def _leaves_with(code: int) -> list[str]:
-    return [leaf.__name__ for leaf in _leaves(errors.GatewayServiceError) if leaf.exit_code == code]
+def _conditions_with(code: int) -> list[str]:
+    """Return the errors of a family, or a family that is one error; finer distinctions are for callers."""
+    families = _children(errors.GatewayServiceError)
+    conditions = [condition for family in families for condition in _children(family) or [family]]
+    return [condition.__name__ for condition in conditions if condition.exit_code == code]
 
 
-def _leaves(error: type[errors.GatewayServiceError]) -> Iterator[type[errors.GatewayServiceError]]:
-    """Walk the error tree of errors.py; what other modules derive for themselves is not of it."""
-    children = [child for child in error.__subclasses__() if child.__module__ == errors.__name__]
-    if not children:
-        yield error
-    for child in children:
-        yield from _leaves(child)
+_TREE: Final = frozenset({errors.__name__, refusals.__name__})
+
+
+def _children(error: type[errors.GatewayServiceError]) -> list[type[errors.GatewayServiceError]]:
+    """Return what errors.py and refusals.py derive from ``error``; what other modules derive is not of the tree."""
+    return [child for child in error.__subclasses__() if child.__module__ in _TREE]
 
 
 def log_events() -> str:
@@ -124,6 +127,28 @@ def log_events() -> str:
         "| event | meaning |",
         "|---|---|",
         *(f"| `{event}` | {event.meaning} |" for event in LogEvent),
+    )
+
+
+def metrics() -> str:
+    """Return the page about metrics."""
+    return page(
+        "# Metrics",
+        "",
+        "`GET /metrics` of the control API has these in Prometheus's text format. Labels are bounded by what one host",
+        "runs: `shard` is a shard id, `process` the index of a shard process, `code` one of Discord's close codes. No",
+        "guild, user or session is ever a label. Counters of shards count from the start of the supervisor, those of",
+        "processes from the start of the process.",
+        "",
+        "| metric | type | unit | labels | meaning |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{metric.name}` | {metric.kind} | {metric.unit} | {', '.join(f'`{x}`' for x in metric.labels)} | "
+            f"{metric.help} |"
+            for metric in METRICS.values()
+        ),
+        "",
+        f"Buckets of both histograms, in seconds: {', '.join(map(str, LATENCY_BUCKETS_S))}.",
     )
 
 

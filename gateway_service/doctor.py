@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from gateway_service.state import Namespace, open_state
 from gateway_service.supervisor.bootstrap import cpu_count
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
 from gateway_service.supervisor.plan import processes_for, shards_to_run
+from gateway_service.supervisor.presence import PresenceProvider
 from gateway_service.supervisor.threads import call_in_thread
 
 Verdict = Literal["ok", "warn", "fail", "skip"]
@@ -57,6 +57,7 @@ async def examine(flags: Mapping[str, Any], env: Mapping[str, str], config_file:
     """Make every check; one that needs what another did not get is skipped."""
     try:
         options = load_options(flags, env, config_file)
+        PresenceProvider(options.presence)
     except ConfigurationError as exc:
         needy = [_skip(check, "needs the settings") for check in ("token", "clock", "broker", "state", "shards")]
         return [*settings_refused(exc), *needy]
@@ -65,7 +66,7 @@ async def examine(flags: Mapping[str, Any], env: Mapping[str, str], config_file:
     return [
         settings_read(options),
         token_finding(options, info),
-        clock_finding(info, time.time()),
+        clock_finding(info),
         broker_finding(options, broker),
         state_finding(options, resumable),
         shards_finding(options, info, resumable=resumable if isinstance(resumable, int) else 0),
@@ -184,11 +185,11 @@ def token_finding(options: GatewayOptions, info: object) -> Finding:
             )
 
 
-def clock_finding(info: object, now: float) -> Finding:
-    """Compare ``now`` (UNIX seconds) with the time that Discord wrote on its answer."""
-    if not isinstance(info, GatewayInfo) or info.server_time is None:
+def clock_finding(info: object) -> Finding:
+    """Judge our clock by the time that Discord wrote on its answer."""
+    if not isinstance(info, GatewayInfo) or info.clock_offset_s is None:
         return _skip("clock", "needs an answer of the API with its time")
-    offset_s = now - info.server_time
+    offset_s = info.clock_offset_s
     if abs(offset_s) <= MAX_CLOCK_OFFSET_S:
         return Finding(check="clock", verdict="ok", message="agrees with Discord's")
     direction = "ahead of" if offset_s > 0 else "behind"

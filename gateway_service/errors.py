@@ -14,16 +14,17 @@ GatewayServiceError
 │       └── SpoolCorrupt      what is there cannot be understood
 ├── ProtocolError
 │   ├── LocalProtocolError    we were about to break Discord's rules
+│   │   └── PayloadTooLong, CommandQueueFull, ShardEnding
 │   └── RemoteProtocolError   the peer sent what Discord's documentation forbids
-└── TransportError            a gateway connection failed or ended
-    ├── ConnectFailed         no WebSocket was opened
-    └── ConnectionClosed      an open WebSocket ended
+├── ControlError              see refusals.py
+└── ConnectFailed             no WebSocket to the gateway was opened
 """
 
 import os
 from typing import Final
 
 EX_OK: Final = os.EX_OK
+EX_REFUSED: Final = 1
 EX_USAGE: Final = 2  # click's own code for a wrong command line
 EX_UNAVAILABLE: Final = os.EX_UNAVAILABLE  # 69
 EX_SOFTWARE: Final = os.EX_SOFTWARE  # 70
@@ -149,15 +150,23 @@ class LocalProtocolError(ProtocolError):
     """Our side asked for something Discord forbids; a fault in the caller."""
 
 
+class PayloadTooLong(LocalProtocolError):
+    """A payload has more bytes than Discord takes."""
+
+
+class CommandQueueFull(LocalProtocolError):
+    """As many commands as may wait do so already."""
+
+
+class ShardEnding(LocalProtocolError):
+    """The shard is draining or stopped and takes no command."""
+
+
 class RemoteProtocolError(ProtocolError):
     """The server sent something it must not send; the connection cannot be trusted any more."""
 
 
-class TransportError(GatewayServiceError):
-    """A gateway connection failed or ended."""
-
-
-class ConnectFailed(TransportError):
+class ConnectFailed(GatewayServiceError):
     """No WebSocket was opened: refused, DNS, TLS, a time-out, or an HTTP status instead of 101."""
 
     def __init__(self, url: str, reason: str, status: int | None = None) -> None:
@@ -168,15 +177,3 @@ class ConnectFailed(TransportError):
 
     def __str__(self) -> str:
         return f"cannot connect to {self.url}: {self.reason}"
-
-
-class ConnectionClosed(TransportError):
-    """The gateway connection ended; ``code`` is None when no close frame arrived."""
-
-    def __init__(self, code: int | None, reason: str = "") -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"gateway connection closed: code {self.code}, reason {self.reason!r}"

@@ -40,6 +40,12 @@ class LogEvent(StrEnum):
     BROKER_DISCONNECTED = "broker.disconnected", "the connection to the broker was lost; unconfirmed messages go again"
     BROKER_TOPOLOGY = "broker.topology", "an exchange or queue of ours exists with other arguments; it is used as it is"
     BROKER_UNBLOCKED = "broker.unblocked", "the broker takes messages again"
+    CONTROL_CALLED = (
+        "control.called",
+        "an operation was asked for; caller says by whom and by which door, outcome is ok, partial or an error's code",
+    )
+    CONTROL_FAILED = "control.failed", "a door of the control plane met an error of its own; shards are not affected"
+    CONTROL_LISTENING = "control.listening", "the control API answers at this address"
     GATEWAY_INFO = "gateway.info", "what GET /gateway/bot said: URL, shards, max_concurrency, identify budget"
     OUTBOX_RUNG = "outbox.rung", "a shard process is on another rung of the ladder; docs/reliability.md"
     PRESENCE_FAILED = (

@@ -21,6 +21,8 @@ LEVELS: Final = {
     "errors": 0,
     "contract": 1,
     "lifeline": 1,
+    "metrics": 1,
+    "refusals": 1,
     "telemetry": 1,
     "settings": 2,
     "topology": 2,
@@ -34,19 +36,20 @@ LEVELS: Final = {
     "simulator": 5,
     "worker": 5,
     "supervisor": 6,
-    "celery": 7,
+    "control": 7,
+    "celery": 8,
     "doctor": 8,
     "dev": 8,
     "cli": 9,
     "__main__": 10,
 }
-FOUNDATION: Final = frozenset({"errors", "contract", "lifeline", "telemetry", "settings"})
+FOUNDATION: Final = frozenset({"errors", "contract", "lifeline", "telemetry", "metrics", "refusals", "settings"})
 # These see less than their level allows.
 ONLY: Final = {
     "simulator": FOUNDATION - {"settings"},
     "embedded": FOUNDATION,
     "worker": FOUNDATION | {"state", "topology"},
-    "celery": FOUNDATION | {"worker"},
+    "celery": FOUNDATION | {"worker", "control"},
     "supervisor": FOUNDATION | {"protocol", "state", "ipc"},
 }
 # Programs that somebody else runs: `python -m gateway_service.shard`, `celery -A gateway_service`.
@@ -65,14 +68,19 @@ BORDERS: Final = {
     "amqp": {"publisher", "worker", "celery"},
     "celery": {"worker", "celery", "dev"},
     "redis": {"publisher", "state"},
-    "httpx": {"supervisor"},
+    "fastapi": {"control"},
+    "starlette": {"control"},
+    "uvicorn": {"control"},
+    "prometheus_client": {"control"},
+    "httpx": {"supervisor", "control"},
     "zstandard": {"protocol", "simulator"},
     "sqlite3": {"state", "publisher", "dev"},
     "click": {"cli", "dev", "simulator", "worker"},  # the options of `celery worker` are click's
     "rich": {"cli", "dev", "simulator", "doctor"},
-    "pydantic": {"settings", "ipc", "simulator"},
+    "pydantic": {"settings", "ipc", "simulator", "control"},
     "flower": {"celery"},
     "tornado": {"simulator"},
+    "yaml": {"simulator"},
     "discord": set(),
     "hikari": set(),
 }
@@ -81,9 +89,14 @@ NARROW_BORDERS: Final = {
     ("publisher", "redis"): "publisher/redis.py",
     ("publisher", "sqlite3"): "publisher/spool_file.py",
     ("supervisor", "httpx"): "supervisor/gateway_info.py",
+    ("control", "httpx"): "control/client.py",
+    ("control", "prometheus_client"): "control/metrics.py",
+    ("control", "uvicorn"): "control/http_server.py",
+    ("control", "fastapi"): "control/http_api.py",
+    ("control", "starlette"): "control/http_api.py",
 }
-# Libraries that a declared dependency brings because we asked for it.
-COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower"}
+# Libraries that a declared dependency brings because we asked for it, or that are declared under another name.
+COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower", "starlette": "fastapi", "yaml": "pyyaml"}
 # The protocol core decides; clocks, chance, sockets and logs belong to its callers.
 IMPURE: Final = frozenset(
     {"asyncio", "logging", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time"}

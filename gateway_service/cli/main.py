@@ -86,6 +86,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; every error of ours becomes one line and its exit code."""
+    # A presence function may be in the working directory, as a worker's tasks may; installed scripts do not look there.
+    sys.path.append("")
     sys.exit(run(arguments))
 
 

@@ -38,6 +38,7 @@ def start(config_file: Path | None, **flags: Any) -> int:
     """
     options = load_options(flags, os.environ, config_file)
     configure_logging(options.log_level, options.log_format)
+    from gateway_service.control.plane import ControlPlane
     from gateway_service.supervisor import Supervisor
 
-    return Supervisor(options).run()
+    return Supervisor(options).run(ControlPlane.of(options).opened)

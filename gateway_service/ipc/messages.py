@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
+from gateway_service.metrics import LATENCY_BUCKETS_S, Histogram
 from gateway_service.protocol.constants import Compression
 from gateway_service.telemetry import LogFormat, LogLevel
 
@@ -72,6 +73,19 @@ class RestartShard(_Message):
     mode: RestartMode
 
 
+class Command(_Message):
+    """Send a command to Discord through a shard; :class:`CommandDone` with the same ``id`` answers."""
+
+    type: Literal["command"] = "command"
+    id: int
+    shard_id: int
+    op: int
+    """3, 4, 8, 31 or 43."""
+    data: dict[str, Any]
+    timeout_s: float = 0.0
+    """How long to wait for Discord's answer; 0 asks for none."""
+
+
 class Drain(_Message):
     """Take nothing new, flush, save, close resumably, say :class:`Drained` and exit 0 within ``timeout_s``."""
 
@@ -91,6 +105,19 @@ class Pong(_Message):
 
     type: Literal["pong"] = "pong"
     nonce: int
+
+
+class CommandDone(_Message):
+    """The end of a :class:`Command`: queued, answered by Discord, or refused."""
+
+    type: Literal["command_done"] = "command_done"
+    id: int
+    result: list[Any] = []
+    """``d`` of each dispatch of Discord's answer."""
+    error: str | None = None
+    """The ``code`` of a ControlError."""
+    message: str = ""
+    retry_after_s: float | None = None
 
 
 class ShardStatus(_Message):
@@ -136,6 +163,17 @@ class ShardStatus(_Message):
     """Why the shard is where it is, if a person must act; the supervisor adds it."""
 
 
+class HistogramCounts(_Message):
+    """A histogram of metrics.py at one moment."""
+
+    counts: tuple[int, ...] = (0,) * (len(LATENCY_BUCKETS_S) + 1)
+    sum_s: float = 0.0
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> "HistogramCounts":
+        return cls(counts=tuple(histogram.counts), sum_s=histogram.sum_s)
+
+
 class ProcessStatus(_Message):
     """What the shards of one process share; counters count from its start."""
 
@@ -159,6 +197,11 @@ class ProcessStatus(_Message):
     cpu_s: float = 0.0
     """User and system time so far."""
     max_rss_bytes: int = 0
+    confirm_latency: HistogramCounts = HistogramCounts()
+    """From the socket to the broker's confirm."""
+    heartbeat_latency: HistogramCounts = HistogramCounts()
+    reconnects_by_code: dict[str, int] = {}
+    """Ended connections by Discord's close code, ``none`` or ``other``."""
 
 
 class Report(_Message):
@@ -206,10 +249,10 @@ class Drained(_Message):
     type: Literal["drained"] = "drained"
 
 
-SupervisorMessage = Configure | Ping | Permit | RestartShard | Drain
+SupervisorMessage = Configure | Ping | Permit | Command | RestartShard | Drain
 """What a child receives."""
 
-ChildMessage = Hello | Pong | Report | PermitRequest | PermitCancel | IdentifySent | Fatal | Drained
+ChildMessage = Hello | Pong | Report | PermitRequest | PermitCancel | IdentifySent | CommandDone | Fatal | Drained
 """What the supervisor receives."""
 
 AnySupervisorMessage = Annotated[SupervisorMessage, Field(discriminator="type")]

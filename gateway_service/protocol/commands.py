@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway_service.errors import LocalProtocolError
+from gateway_service.errors import CommandQueueFull, LocalProtocolError, PayloadTooLong
 from gateway_service.protocol.constants import (
     MAX_MEMBERS_USER_IDS,
     MAX_NONCE_BYTES,
@@ -49,7 +49,7 @@ def encode(op: int, data: Any) -> bytes:
     except (TypeError, RecursionError):
         raise LocalProtocolError(f"the data of opcode {int(op)} is not JSON") from None
     if len(text) > MAX_PAYLOAD_BYTES:
-        raise LocalProtocolError(f"opcode {int(op)}: {len(text)} bytes are more than Discord's {MAX_PAYLOAD_BYTES}")
+        raise PayloadTooLong(f"opcode {int(op)}: {len(text)} bytes are more than Discord's {MAX_PAYLOAD_BYTES}")
     return text
 
 
@@ -149,7 +149,7 @@ class CommandQueue:
         if op == Opcode.PRESENCE_UPDATE:
             self._presence = text
         elif len(self._waiting) >= MAX_QUEUED_COMMANDS:
-            raise LocalProtocolError(f"{MAX_QUEUED_COMMANDS} commands are waiting already")
+            raise CommandQueueFull(f"{MAX_QUEUED_COMMANDS} commands are waiting already")
         else:
             self._waiting.append(text)
 

@@ -7,7 +7,7 @@ machine is already in its next state, and the shell reports nothing more about t
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway_service.errors import LocalProtocolError, RemoteProtocolError
+from gateway_service.errors import LocalProtocolError, RemoteProtocolError, ShardEnding
 from gateway_service.protocol.address import may_resume_at
 from gateway_service.protocol.constants import MIN_LARGE_THRESHOLD, READY_TIMEOUT_S, RESUME_STALL_S, Compression, Opcode
 from gateway_service.protocol.effects import (
@@ -142,7 +142,7 @@ class Machine(Lifecycle):
             LocalProtocolError: The command is malformed or too long, the queue is full, or the shard is ending.
         """
         if self.state in (State.DRAINING, State.STOPPED):
-            raise LocalProtocolError(f"the shard is {self.state}")
+            raise ShardEnding(f"the shard is {self.state}")
         self._commands.put(op, data)
         effects = self._flush_commands(now)
         self._arm()

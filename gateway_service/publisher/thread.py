@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import Final
 
 from gateway_service.errors import BrokerUnavailable, MessageTooLarge
+from gateway_service.metrics import Histogram
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.ports import Link
@@ -70,6 +71,8 @@ class PublisherThread:
         self.failure: BaseException | None = None
         """What ended the thread in state FAILED."""
         self.connects = 0
+        self.confirm_latency = Histogram()
+        """From reading a dispatch off the socket to its confirm; what an earlier process received counts too."""
 
     @property
     def returned(self) -> int:
@@ -136,6 +139,8 @@ class PublisherThread:
         while True:
             receipts = link.poll()
             if receipts.confirmed:
+                # Each batch counts as its first, so that one look at the clock serves all.
+                self.confirm_latency.observe(time.time() - receipts.confirmed[0].received_at, len(receipts.confirmed))
                 outbox.confirm(receipts.confirmed)
                 self._failures = 0
             if receipts.refused:

@@ -18,11 +18,11 @@ from gateway_service.protocol.constants import (
 )
 from gateway_service.settings import urls, values
 from gateway_service.settings.table import BY_NAME
-from gateway_service.settings.urls import SecretUrl
+from gateway_service.settings.urls import Address, SecretUrl
 from gateway_service.settings.values import Presence, PresenceSource
 from gateway_service.telemetry import LogFormat, LogLevel, register_secret
 
-__all__ = ["GatewayOptions", "Presence", "PresenceSource", "WorkerOptions"]
+__all__ = ["ControlOptions", "GatewayOptions", "Presence", "PresenceSource", "WorkerOptions"]
 
 DEFAULT_TASKS: Final = ("tasks",)
 DEFAULT_BROKER_URL: Final = "amqp://guest:guest@127.0.0.1:5672//"
@@ -31,6 +31,7 @@ DEFAULT_OUTBOX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 # Less than this would be full after one large dispatch.
 MIN_OUTBOX_BYTES: Final = 64 * 1024
+DEFAULT_CONTROL_ADDRESS: Final = "127.0.0.1:9420"
 
 
 def _choice(name: str) -> PlainValidator:
@@ -87,6 +88,24 @@ class WorkerOptions(_Options):
         super().__init__(tasks=tasks, broker_url=broker_url, once_url=once_url, api_url=api_url)
 
 
+ControlAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
+
+
+class ControlOptions(_Options):
+    """What a command needs to reach a running service."""
+
+    control_address: ControlAddress
+    control_tokens_file: Annotated[Path | None, PlainValidator(values.parse_path)]
+
+    def __init__(
+        self,
+        *,
+        control_address: str | Address | None = DEFAULT_CONTROL_ADDRESS,
+        control_tokens_file: str | Path | None = None,
+    ) -> None:
+        super().__init__(control_address=control_address, control_tokens_file=control_tokens_file)
+
+
 class GatewayOptions(_Options):
     """What a :class:`Supervisor` runs by. docs/settings.md tells the meaning of each.
 
@@ -121,6 +140,9 @@ class GatewayOptions(_Options):
     """None means the URL that ``GET /gateway/bot`` answers."""
     compression: Annotated[Compression, _choice("compression")]
     large_threshold: Annotated[int, PlainValidator(_large_threshold)]
+    control_address: ControlAddress
+    """None means no control API."""
+    control_tokens_file: Annotated[Path | None, PlainValidator(values.parse_path)]
     log_level: Annotated[LogLevel, _choice("log_level")]
     log_format: Annotated[LogFormat, _choice("log_format")]
 
@@ -144,6 +166,8 @@ class GatewayOptions(_Options):
         url: str | None = None,
         compression: str = "zstd-stream",
         large_threshold: int | str = MIN_LARGE_THRESHOLD,
+        control_address: str | Address | None = DEFAULT_CONTROL_ADDRESS,
+        control_tokens_file: str | Path | None = None,
         log_level: str = "info",
         log_format: str = "text",
     ) -> None:

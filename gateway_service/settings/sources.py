@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway_service.errors import ConfigurationError
-from gateway_service.settings.options import GatewayOptions, WorkerOptions
+from gateway_service.settings.options import ControlOptions, GatewayOptions, WorkerOptions
 from gateway_service.settings.table import CONFIG_ENV, CONFIG_FILE, SETTINGS
 from gateway_service.settings.values import closest, did_you_mean
 
@@ -73,7 +73,20 @@ def load_worker_options(env: Mapping[str, str], config_file: Path | None = None)
     return _validated(WorkerOptions, reading, {name: reading.values[name] for name in needed})
 
 
-_OptionsT = TypeVar("_OptionsT", GatewayOptions, WorkerOptions)
+def load_control_options(
+    flags: Mapping[str, Any], env: Mapping[str, str], config_file: Path | None = None
+) -> ControlOptions:
+    """Read where a running service is reached from the same sources.
+
+    Raises:
+        ConfigurationError: As of :func:`load_options`.
+    """
+    reading = _gather(flags, env, config_file)
+    needed = ControlOptions.model_fields.keys() & reading.values.keys()
+    return _validated(ControlOptions, reading, {name: reading.values[name] for name in needed})
+
+
+_OptionsT = TypeVar("_OptionsT", GatewayOptions, WorkerOptions, ControlOptions)
 
 
 def _validated(options_type: type[_OptionsT], reading: _Reading, values: Mapping[str, Any]) -> _OptionsT:

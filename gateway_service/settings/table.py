@@ -180,6 +180,23 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         meaning="Members above which Discord leaves offline members out of GUILD_CREATE: 50 to 250.",
     ),
     Setting(
+        name="control_address",
+        env="GATEWAY_CONTROL_ADDRESS",
+        flag="--control-address",
+        metavar="HOST:PORT|off",
+        default="127.0.0.1:9420",
+        meaning="Where the control API listens, and where the commands find it; port 0 takes a free one. Another "
+        "address than one of loopback needs tokens.",
+    ),
+    Setting(
+        name="control_tokens_file",
+        env="GATEWAY_CONTROL_TOKENS_FILE",
+        flag="--control-tokens-file",
+        metavar="PATH",
+        default="",
+        meaning="A file of bearer tokens for the control API: lines of a name, 'read' or 'control', and the token.",
+    ),
+    Setting(
         name="log_level",
         env="GATEWAY_LOG_LEVEL",
         flag="--log-level",

@@ -1,6 +1,8 @@
 """URLs: which are accepted, and how their passwords stay out of sight."""
 
+import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -106,6 +108,44 @@ def parse_url(value: object, *schemes: str) -> str:
             f"must be a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}, not {masked(url)!r}"
         )
     return url.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only programs of this machine reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(value: object) -> Address | None:
+    """Read ``host:port``; None for ``off``."""
+    if value is None or isinstance(value, Address):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if text.lower() == "off":
+        return None
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if host is None or port is None or parts.username or parts.path or parts.query or parts.fragment:
+        raise BadValue(f"must be a host and a port such as 127.0.0.1:9420, or 'off', not {value!r}")
+    return Address(host, port)
 
 
 def _secret_text(value: object) -> str:

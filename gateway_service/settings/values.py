@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import SecretStr
@@ -226,6 +227,14 @@ def parse_tasks(value: object) -> tuple[str, ...]:
         if not _MODULE.fullmatch(module):
             raise BadValue(f"{module!r} is not the name of a module such as 'my_bot.tasks'")
     return tuple(modules)
+
+
+def parse_path(value: object) -> Path | None:
+    if value is None or isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise BadValue(f"must be the path of a file, not {value!r}")
+    return Path(value)
 
 
 def _as_int(value: object) -> int | None:

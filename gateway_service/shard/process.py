@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, assert_never
@@ -14,9 +15,11 @@ from typing import Final, assert_never
 from gateway_service.ipc.channel import ChildChannel
 from gateway_service.ipc.messages import (
     ChildMessage,
+    Command,
     Configure,
     Drain,
     Drained,
+    HistogramCounts,
     Permit,
     Ping,
     Pong,
@@ -24,6 +27,7 @@ from gateway_service.ipc.messages import (
     Report,
     RestartShard,
 )
+from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
 from gateway_service.protocol.machine import Machine
 from gateway_service.publisher import Outbox, Owner, PublisherState, PublisherThread, Rung, Spool, Spooler, make_link
@@ -63,6 +67,8 @@ class ShardProcess:
         self._publisher = PublisherThread(lambda: make_link(broker_url), self._outbox)
         self._shards: dict[int, Shard] = {}
         self._rung = Rung.CONFIRMING
+        self._heartbeats = Histogram()
+        self._codes: Counter[str] = Counter()
         self._changed = asyncio.Event()
         self._drain_timeout_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
@@ -118,7 +124,9 @@ class ShardProcess:
             session=await asyncio.to_thread(state.load, shard_id),
             large_threshold=configure.large_threshold,
         )
-        return Shard(machine, self._outbox, self._keeper, self._tell_supervisor)
+        return Shard(
+            machine, self._outbox, self._keeper, self._tell_supervisor, heartbeats=self._heartbeats, codes=self._codes
+        )
 
     def _tell_supervisor(self, message: ChildMessage) -> None:
         self._channel.send(message)
@@ -134,6 +142,8 @@ class ShardProcess:
                     self._channel.send(Pong(nonce=nonce))
                 case Permit(shard_id=shard_id, presence=presence):
                     self._shards[shard_id].driver.grant_permit(presence)
+                case Command(shard_id=shard_id):
+                    self._shards[shard_id].requests.perform(message)
                 case RestartShard(shard_id=shard_id, mode=mode):
                     self._shards[shard_id].restart(resume=mode == "resume")
                 case Drain(timeout_s=timeout_s):
@@ -201,6 +211,9 @@ class ShardProcess:
             confirm_lag_s=self._outbox.counts().lag_s(time.time()),
             cpu_s=usage.ru_utime + usage.ru_stime,
             max_rss_bytes=usage.ru_maxrss * _RSS_UNIT_BYTES,
+            confirm_latency=HistogramCounts.of(self._publisher.confirm_latency),
+            heartbeat_latency=HistogramCounts.of(self._heartbeats),
+            reconnects_by_code=dict(self._codes),
         )
         return Report(shards=tuple(shard.status() for shard in self._shards.values()), process=process)
 
@@ -210,6 +223,7 @@ class ShardProcess:
     async def _drain(self, timeout_s: float) -> None:
         """Take no further dispatch, publish what is here, note how far that went, leave resumably."""
         for shard in self._shards.values():
+            shard.requests.close()
             shard.drain()
         flushed = await asyncio.to_thread(self._publisher.stop, timeout_s)
         await asyncio.to_thread(self._spooler.stop)

@@ -3,20 +3,25 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway_service.connection import Driver
 from gateway_service.contract import session_hash
 from gateway_service.ipc.messages import ChildMessage, Fatal, IdentifySent, PermitCancel, PermitRequest, ShardStatus
+from gateway_service.metrics import Histogram
+from gateway_service.protocol.constants import CloseCode
 from gateway_service.protocol.effects import Deliver, NoteName
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.reconnect import Cause
 from gateway_service.protocol.session import Session
+from gateway_service.protocol.states import State
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.rungs import Rung, rung_of
 from gateway_service.shard.keeper import SessionKeeper
+from gateway_service.shard.requests import Requests
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -42,17 +47,38 @@ _NOTE_EVENTS: Final[Mapping[NoteName, tuple[int, LogEvent]]] = {
 """How each note of the machine is logged."""
 
 
+_KNOWN_CODES: Final = frozenset({1000, 1001, 1006, 1012, *map(int, CloseCode)})
+
+
 class Shard:
     """The host of one machine: everything the machine decides that is not about the socket happens here."""
 
     def __init__(
-        self, machine: Machine, outbox: Outbox, keeper: SessionKeeper, tell_supervisor: Callable[[ChildMessage], None]
+        self,
+        machine: Machine,
+        outbox: Outbox,
+        keeper: SessionKeeper,
+        tell_supervisor: Callable[[ChildMessage], None],
+        *,
+        heartbeats: Histogram,
+        codes: Counter[str],
     ) -> None:
+        """Make the host of ``machine``.
+
+        Args:
+            machine: What decides.
+            outbox: Where dispatches go.
+            keeper: Where sessions go.
+            tell_supervisor: Sends a message.
+            heartbeats: Gets the latency of each heartbeat.
+            codes: Gets the close code of each connection that ended.
+        """
         self._machine = machine
         self._outbox = outbox
         self._keeper = keeper
         self._tell_supervisor = tell_supervisor
         self.driver = Driver(machine, self)
+        self.requests = Requests(self._command, lambda: machine.state is State.LIVE, tell_supervisor)
         self.shard_id = machine.shard_id
         self._num_shards = machine.num_shards
         self._session: str = ""
@@ -64,6 +90,9 @@ class Shard:
         self._rung = Rung.CONFIRMING
         """As of the last :meth:`rung`."""
         self._since = time.time()
+        self._latency_s: float | None = None
+        self._heartbeats = heartbeats
+        self._codes = codes
         self._resumes = 0
         self._identifies = 0
         self._reconnects = 0
@@ -94,6 +123,8 @@ class Shard:
                 dispatch.raw,
             )
         )
+        if dispatch.event in self.requests.events:
+            self.requests.receive(dispatch.event, dispatch.raw)
         if not has_room and not self._is_suspended:
             self._is_suspended = True
             # Not from inside the machine's own call: what was read together with this dispatch is still stored.
@@ -124,6 +155,7 @@ class Shard:
     def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:
         if name == "connection.ended":
             self._reconnects += 1
+            self._codes[_code_label(fields.get("code"))] += 1
         elif name == "session.resumed":
             self._resumes += 1
         level, event = _NOTE_EVENTS[name]
@@ -181,6 +213,9 @@ class Shard:
     def status(self) -> ShardStatus:
         """Return what operators want to know of this shard."""
         machine = self._machine
+        if machine.latency_s is not None and machine.latency_s != self._latency_s:
+            self._heartbeats.observe(machine.latency_s)
+        self._latency_s = machine.latency_s
         counts = self._outbox.counts(self._session)
         return ShardStatus(
             shard_id=self.shard_id,
@@ -203,6 +238,9 @@ class Shard:
             since=self._since,
         )
 
+    def _command(self, op: int, data: Any) -> None:
+        self.driver.tell(lambda now: self._machine.command(op, data, now))
+
     def _suspend(self) -> None:
         log_event(
             _log,
@@ -212,3 +250,10 @@ class Shard:
             pending_bytes=self._outbox.pending_bytes,
         )
         self.driver.tell(self._machine.suspend)
+
+
+def _code_label(code: object) -> str:
+    """Return a close code as the label of a metric: what a server makes up must not become a label of its own."""
+    if code is None:
+        return "none"
+    return str(code) if isinstance(code, int) and code in _KNOWN_CODES else "other"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from gateway_service.simulator.scenario import Scenario
     from gateway_service.simulator.simulator import Simulator
 
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     help="Only MESSAGE_CREATE, or what a busy community sends.",
 )
 @click.option("--corpus", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Play DIR/*.jsonl too.")
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Play the faults of this YAML file.",
+)
 @click.option("--max-concurrency", default=1, show_default=True, help="Shards that may identify at once.")
 @click.option(
     "--compression-level", type=click.IntRange(1, 9), help="zlib or zstd level, as the client's compress asks for."
@@ -43,8 +49,10 @@ if TYPE_CHECKING:
 def simulate(**options: Any) -> None:
     """Run a Discord double on loopback and print where to connect."""
     from gateway_service.simulator.config import SimulatorConfig
+    from gateway_service.simulator.scenario import Scenario
 
     try:
+        scenario = Scenario(()) if options["scenario"] is None else Scenario.load(options["scenario"])
         config = SimulatorConfig(
             guilds=options["guilds"],
             members_per_guild=options["members"],
@@ -59,10 +67,10 @@ def simulate(**options: Any) -> None:
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    asyncio.run(_run(config, options))
+    asyncio.run(_run(config, scenario, options))
 
 
-async def _run(config: Any, options: dict[str, Any]) -> None:
+async def _run(config: Any, scenario: "Scenario", options: dict[str, Any]) -> None:
     from gateway_service.simulator.simulator import Simulator
 
     stop = asyncio.Event()
@@ -73,9 +81,11 @@ async def _run(config: Any, options: dict[str, Any]) -> None:
             _announce(sim, as_json=options["as_json"])
             async with asyncio.TaskGroup() as tasks:
                 feeding = tasks.create_task(_feed(sim, options), name="simulator-feed")
+                playing = tasks.create_task(scenario.play(sim), name="simulator-scenario")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), options["seconds"])
                 feeding.cancel()
+                playing.cancel()
             _conclude(sim, options)
     except OSError as error:
         raise click.ClickException(f"cannot listen: {error}") from error

@@ -1,23 +1,39 @@
 """One WebSocket of a client: reads into the conversation, writes its answers and the dispatches of the session."""
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, assert_never
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 
 from gateway_service.protocol.constants import CloseCode
 from gateway_service.simulator.conversation import Action, Conversation, Say
-from gateway_service.simulator.faults import Abort, CloseWith, Fault, Freeze
+from gateway_service.simulator.faults import (
+    Abort,
+    CloseWith,
+    ConnectionFault,
+    EndStream,
+    FillBuffer,
+    Freeze,
+    Garble,
+    LimitBandwidth,
+    StallClose,
+)
+from gateway_service.simulator.garbling import Message, garbled
 from gateway_service.simulator.hub import Hub
 from gateway_service.simulator.sessions import Session
 from gateway_service.simulator.wire import Compression, Encoder, PayloadZlibEncoder, encoder_for
 
 # Dispatches written before other tasks get a turn; `send` does not yield while the socket has room.
 _BURST: Final = 64
+# On, and no time to send what waits: the kernel answers with RST instead of FIN.
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
 
 class GatewayConnection:
@@ -42,6 +58,8 @@ class GatewayConnection:
         self._ended = False
         """Whether nothing more may be written, although the socket may still look open."""
         self._timer: asyncio.TimerHandle | None = None
+        self._garbles: deque[Garble] = deque()
+        self._bytes_per_s: int | None = None
 
     @property
     def session(self) -> Session | None:
@@ -62,17 +80,18 @@ class GatewayConnection:
             if self._session is not None:
                 self._session.detach(self, self._hub.clock())
 
-    def inject(self, fault: Fault) -> None:
+    def inject(self, fault: ConnectionFault) -> None:
         """Let a fault strike now."""
         self._queue(self._conversation.suffer(fault, self._hub.clock()))
 
     def thaw(self) -> None:
-        """End a :class:`Freeze`."""
+        """End the faults that last."""
+        self._bytes_per_s = None
         if not self._thawed.is_set():
             self._thawed.set()
             self._websocket.transport.resume_reading()
-            self._conversation.excuse(self._hub.clock())
-            self._set_timer()
+        self._conversation.excuse(self._hub.clock())
+        self._set_timer()
 
     def wake(self) -> None:
         self._awake.set()
@@ -85,7 +104,21 @@ class GatewayConnection:
     def _abort(self) -> None:
         self._ended = True
         self.thaw()
-        self._websocket.transport.abort()
+        transport = self._websocket.transport
+        if not transport.is_closing():
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        transport.abort()
+
+    def _stall_close(self, code: int | None) -> None:
+        transport = self._websocket.transport
+        transport.pause_reading()
+        if code is not None:
+            self._ended = True
+            transport.write(Frame(Opcode.CLOSE, Close(code, "").serialize()).serialize(mask=False))
+
+    def _fill_buffer(self, for_s: float) -> None:
+        self._thawed.clear()
+        asyncio.get_running_loop().call_later(for_s, self._abort)
 
     async def _read(self) -> None:
         try:
@@ -116,11 +149,22 @@ class GatewayConnection:
             match action:
                 case Abort():
                     self._abort()
+                case EndStream():
+                    self._ended = True
+                    self._websocket.transport.write_eof()
                 case Freeze():
                     self._thawed.clear()
                     self._websocket.transport.pause_reading()
+                case StallClose(code=code):
+                    self._stall_close(code)
+                case FillBuffer(for_s=for_s):
+                    self._fill_buffer(for_s)
+                case LimitBandwidth(bytes_per_s=bytes_per_s):
+                    self._bytes_per_s = bytes_per_s
+                case Garble():
+                    self._garbles.append(action)
                 case _:
-                    # The writer's turn; the two above must work while it waits for a client that does not read.
+                    # The writer's turn; those above must work while it waits for a client that does not read.
                     self._pending.append(action)
         if self._conversation.session is not self._session:
             if self._session is not None:
@@ -155,8 +199,9 @@ class GatewayConnection:
     async def _write_dispatches(self, session: Session) -> None:
         """Write the next dispatches of the log; the first time that one is on a wire is counted."""
         websocket, hub = self._websocket, self._hub
-        for seq in range(session.cursor + 1, min(session.last_seq, session.cursor + _BURST) + 1):
-            if self._session is not session or self._pending or not self._thawed.is_set():
+        for _ in range(_BURST):
+            seq = session.cursor + 1
+            if seq > session.last_seq or self._session is not session or self._pending or not self._thawed.is_set():
                 return
             if self._ended or websocket.state is not State.OPEN:
                 self._ended = True
@@ -165,12 +210,21 @@ class GatewayConnection:
                 # The client read too slowly and what it missed is gone: only a new session helps it.
                 self._pending.append(CloseWith(CloseCode.UNKNOWN_ERROR, "Too slow."))
                 return
+            if (fault := self._conversation.midway(seq)) is not None:
+                self._queue(self._conversation.suffer(fault, hub.clock()))
+                return
             session.cursor = seq
+            if seq in session.skipped:
+                session.sent_seq = max(session.sent_seq, seq)
+                continue
             if seq > session.sent_seq:
                 session.sent_seq = seq
                 hub.sessions.sent.add(session.entry(seq).event)
             hub.transcript.add_dispatch(hub.clock(), self._number, self._host, session, seq)
-            await self._send(session.text(seq))
+            if self._garbles:
+                await self._write_message(garbled(self._garbles.popleft(), session, seq, self._encoder))
+            else:
+                await self._send(session.text(seq))
 
     async def _perform(self, action: Say | CloseWith) -> None:
         match action:
@@ -186,9 +240,14 @@ class GatewayConnection:
         if self._conversation.compresses_payloads and self._compression is Compression.NONE:
             self._encoder = PayloadZlibEncoder()
             self._conversation.compresses_payloads = False
-        message = self._encoder.encode(text)
-        if self._frame_bytes is None:
-            await self._websocket.send(message, text=self._encoder.is_text)
+        await self._write_message((self._encoder.encode(text), self._encoder.is_text))
+
+    async def _write_message(self, message: Message) -> None:
+        data, is_text = message
+        if self._bytes_per_s is not None:
+            await asyncio.sleep(len(data) / self._bytes_per_s)
+        if not isinstance(data, bytes) or self._frame_bytes is None:
+            await self._websocket.send(data, text=is_text)
             return
-        for start in range(0, len(message), self._frame_bytes):
-            await self._websocket.send(message[start : start + self._frame_bytes], text=self._encoder.is_text)
+        for start in range(0, len(data), self._frame_bytes):
+            await self._websocket.send(data[start : start + self._frame_bytes], text=is_text)

@@ -5,17 +5,9 @@ from typing import Any, Final
 import orjson
 from tornado.web import RequestHandler
 
-from gateway_service.simulator.faults import (
-    Abort,
-    AskReconnect,
-    CloseWith,
-    Fault,
-    Freeze,
-    InvalidateSession,
-    LoseIntents,
-)
 from gateway_service.simulator.gateway import GatewayServer
 from gateway_service.simulator.hub import Hub
+from gateway_service.simulator.orders import Order
 from gateway_service.simulator.strikes import Striker
 from gateway_service.simulator.traffic import MIXES, BackgroundTraffic
 
@@ -27,6 +19,7 @@ class _Control(RequestHandler):
         self.hub = hub
         self.gateway = gateway
         self.background = background
+        self.discord = Striker(hub, gateway)
 
     def reply(self, body: Any, status: int = 200) -> None:
         self.set_status(status)
@@ -34,30 +27,23 @@ class _Control(RequestHandler):
         self.finish(orjson.dumps(body))
 
 
-class _ShardFault(_Control):
-    def post(self, shard_id: str, verb: str) -> None:
-        """Let one fault strike one shard: ``/_sim/shards/3/close?code=4009``."""
-        if verb == "thaw":
-            for connection in self.gateway.connections(int(shard_id)):
-                connection.thaw()
-            self.reply({"struck": 0})
-            return
-        self.reply({"struck": Striker(self.hub, self.gateway).strike(self._fault(verb), int(shard_id))})
+class _Fault(_Control):
+    async def post(self, shard_id: str | None = None, verb: str | None = None) -> None:
+        """Let faults strike: ``/_sim/shards/3/close?code=4009``, or an order in JSON at ``/_sim/faults``."""
+        try:
+            if verb is None:
+                order = Order.parse(orjson.loads(self.request.body))
+            else:
+                arguments = {name: self.get_query_argument(name) for name in self.request.query_arguments}
+                order = Order.parse({**arguments, "do": verb, "shard": int(shard_id or 0)})
+            self.reply({"struck": await order.perform(self.discord)})
+        except ValueError as error:
+            self.reply({"message": str(error)}, 400)
 
-    def _fault(self, verb: str) -> Fault:
-        match verb:
-            case "op7":
-                return AskReconnect()
-            case "op9":
-                return InvalidateSession(resumable=self.get_query_argument("resumable", "false") == "true")
-            case "close":
-                return CloseWith(int(self.get_query_argument("code", "4000")))
-            case "lose-intents":
-                return LoseIntents(until_resume=self.get_query_argument("until_resume", "false") == "true")
-            case "abort":
-                return Abort()
-            case _:
-                return Freeze()
+    def delete(self) -> None:
+        """Forget what is armed and has not struck yet."""
+        self.hub.faults.disarm()
+        self.reply({})
 
 
 class _Emit(_Control):
@@ -120,7 +106,8 @@ def control_routes(
     """Return the routes of ``/_sim``."""
     arguments = {"hub": hub, "gateway": gateway, "background": background}
     return [
-        (_ROOT + r"/shards/([0-9]+)/(op7|op9|close|abort|freeze|thaw|lose-intents)", _ShardFault, arguments),
+        (_ROOT + r"/shards/([0-9]+)/([a-z0-9-]+)", _Fault, arguments),
+        (_ROOT + r"/faults", _Fault, arguments),
         (_ROOT + r"/emit", _Emit, arguments),
         (_ROOT + r"/traffic", _Traffic, arguments),
         (_ROOT + r"/sent", _Sent, arguments),

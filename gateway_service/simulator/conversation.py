@@ -5,7 +5,8 @@ See Discord: events/gateway, and topics/opcodes-and-status-codes for what bad in
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from math import inf
+from typing import Any, Final, assert_never
 
 from gateway_service.protocol.constants import (
     PRESENCE_LIMIT,
@@ -16,22 +17,34 @@ from gateway_service.protocol.constants import (
     CloseCode,
     Opcode,
 )
+from gateway_service.simulator.acks import Acks
 from gateway_service.simulator.faults import (
     Abort,
+    AskHeartbeats,
     AskReconnect,
     CloseWith,
+    ConnectionFault,
     CutChunks,
+    DelayAcks,
+    EndStream,
     Fault,
+    FillBuffer,
     Freeze,
+    Garble,
     InvalidateSession,
+    LimitBandwidth,
     Moment,
+    SayNothing,
+    SendText,
+    StallClose,
+    WithholdAcks,
 )
 from gateway_service.simulator.hub import Hub
 from gateway_service.simulator.inbound import Identify, Refused, Resume, is_int, parse, token_of
 from gateway_service.simulator.limits import SlidingWindow
 from gateway_service.simulator.requests import Requests
 from gateway_service.simulator.sessions import Session
-from gateway_service.simulator.transcript import Record
+from gateway_service.simulator.transcript import Record, masked
 from gateway_service.simulator.wire import payload_text
 
 # Discord waits a little longer than the interval it announces; the grace is not documented.
@@ -46,7 +59,7 @@ class Say:
     text: bytes
 
 
-Action = Say | CloseWith | Abort | Freeze
+Action = Say | CloseWith | Abort | EndStream | Freeze | StallClose | Garble | LimitBandwidth | FillBuffer
 
 
 class Conversation:
@@ -62,6 +75,8 @@ class Conversation:
         self._requests = Requests(hub)
         self._beat_by: float | None = None
         self._reconnect_by: float | None = None
+        self._acks = Acks()
+        self._midway: tuple[int, ConnectionFault] | None = None
         self.session: Session | None = None
         self.compresses_payloads = False
         """Whether IDENTIFY asked for payload compression."""
@@ -69,14 +84,15 @@ class Conversation:
     @property
     def next_deadline(self) -> float | None:
         """When :meth:`handle_timer` has something to do."""
-        return min((at for at in (self._beat_by, self._reconnect_by) if at is not None), default=None)
+        deadline = min(self._beat_by or inf, self._reconnect_by or inf, self._acks.next_deadline)
+        return None if deadline == inf else deadline
 
     def open(self, now: float) -> Sequence[Action]:
         """Begin, with HELLO or with what was armed in its place."""
         self._note(now, "client", "open")
-        fault = self._hub.faults.take(Moment.HELLO, host=self._host)
-        if fault is not None:
-            return self.suffer(fault, now)
+        struck = self._strike(Moment.HELLO, now)
+        if struck is not None:
+            return struck
         self._beat_by = now + self._interval_s * _HEARTBEAT_GRACE
         return [self._say(now, Opcode.HELLO, {"heartbeat_interval": self._hub.config.heartbeat_interval_ms})]
 
@@ -84,14 +100,16 @@ class Conversation:
         """Answer one WebSocket message."""
         try:
             op, data = parse(message)
-            self._note(now, "client", "payload", op=op, data=_masked(data))
+            self._note(now, "client", "payload", op=op, data=masked(data))
             return self._answer(op, data, now)
         except Refused as refusal:
             self._note(now, "client", "violation", data=f"{refusal.code.value} {refusal.reason}")
             return [self._close(now, refusal.code, refusal.reason)]
 
     def handle_timer(self, now: float) -> Sequence[Action]:
-        """Close a connection that stopped heartbeating or ignored op 7."""
+        """Close a connection that stopped heartbeating or ignored op 7; send the ACKs that were delayed."""
+        if self._acks.is_due(now):
+            return [self._say(now, Opcode.HEARTBEAT_ACK, None)]
         if self._reconnect_by is not None and now >= self._reconnect_by:
             self._reconnect_by = None
             return [self._close(now, _GOING_AWAY, "Discord is restarting this node.")]
@@ -101,7 +119,7 @@ class Conversation:
             return [self._close(now, self._hub.config.heartbeat_lapse_code, "")]
         return []
 
-    def suffer(self, fault: Fault, now: float) -> Sequence[Action]:
+    def suffer(self, fault: ConnectionFault, now: float) -> Sequence[Action]:
         """Return what a fault does to this connection."""
         match fault:
             case AskReconnect():
@@ -114,13 +132,37 @@ class Conversation:
                 return [self._say(now, Opcode.INVALID_SESSION, resumable)]
             case CloseWith(code=code, reason=reason):
                 return [self._close(now, code, reason)]
-            case Abort() | Freeze():
+            case WithholdAcks():
+                self._acks.withheld = True
+                return []
+            case DelayAcks(by_s=by_s):
+                self._acks.delay_s = by_s
+                return []
+            case AskHeartbeats(count=count):
+                return [self._say(now, Opcode.HEARTBEAT, None) for _ in range(count)]
+            case SayNothing():
+                self.session = None
+                return []
+            case SendText(text=text):
+                return [Say(text.encode("utf-8", "surrogatepass"))]
+            case StallClose():
+                self._beat_by = None  # what is not read cannot be late
+                return [fault]
+            case Abort() | EndStream() | Freeze() | Garble() | LimitBandwidth() | FillBuffer():
                 return [fault]
             case _:
-                raise AssertionError(f"{fault} is nothing that a connection suffers")
+                assert_never(fault)
+
+    def midway(self, seq: int) -> ConnectionFault | None:
+        """Return the fault that strikes before ``seq`` is written, in the midst of a replay or a guild stream."""
+        if self._midway is None or seq <= self._midway[0]:
+            return None
+        (_, fault), self._midway = self._midway, None
+        return fault
 
     def excuse(self, now: float) -> None:
-        """Restart the heartbeat timer after a time in which the client could not be heard."""
+        """Be as before the faults that last; the client may not have been heard for a while."""
+        self._acks.delay_s, self._acks.withheld = 0.0, False
         if self._beat_by is not None:
             self._beat_by = now + self._interval_s * _HEARTBEAT_GRACE
 
@@ -160,7 +202,7 @@ class Conversation:
         self._beat_by = now + self._interval_s * _HEARTBEAT_GRACE
         if self._hub.config.trim_on_heartbeat and self.session is not None and data is not None:
             self.session.trim(data)
-        return [self._say(now, Opcode.HEARTBEAT_ACK, None)]
+        return [self._say(now, Opcode.HEARTBEAT_ACK, None)] if self._acks.is_due_at_once(now) else []
 
     def _command(self, op: Opcode, data: Any, now: float) -> Sequence[Action]:
         if self.session is None:
@@ -182,9 +224,9 @@ class Conversation:
             raise Refused(CloseCode.AUTHENTICATION_FAILED, "Authentication failed.")
         identify = Identify.checked(data, hub.config)
         shard_id = identify.shard_id
-        fault = hub.faults.take(Moment.IDENTIFY, host=self._host, shard_id=shard_id)
-        if fault is not None:
-            return self.suffer(fault, now)
+        struck = self._strike(Moment.IDENTIFY, now, shard_id)
+        if struck is not None:
+            return struck
         if not hub.pacing.take(shard_id, now):
             self._note(now, "client", "violation", data=f"IDENTIFY of shard {shard_id} too soon for its key")
             return self.suffer(InvalidateSession(), now)
@@ -196,7 +238,7 @@ class Conversation:
             hub.presences[shard_id] = dict(identify.presence)
         hub.sessions.expire(now)
         self.session = hub.sessions.open(shard_id=shard_id, num_shards=identify.num_shards, intents=identify.intents)
-        self._requests.greet(self.session, identify, now)
+        self._requests.greet(self.session, identify, now, self._arm_midway(Moment.GUILD_STREAM, self.session))
         return []
 
     def _resume(self, data: Any, now: float) -> Sequence[Action]:
@@ -205,17 +247,29 @@ class Conversation:
         resume = Resume.checked(data)
         session = self._hub.sessions.find(resume.session_id, now) if self._hub.accepts(resume.token) else None
         shard_id = None if session is None else session.shard_id
-        fault = self._hub.faults.take(Moment.RESUME, host=self._host, shard_id=shard_id)
-        if fault is not None:
-            return self.suffer(fault, now)
+        struck = self._strike(Moment.RESUME, now, shard_id)
+        if struck is not None:
+            return struck
         if session is None:
             return self.suffer(InvalidateSession(), now)
         if not session.can_replay_after(resume.seq):
             raise Refused(CloseCode.INVALID_SEQ, "Invalid seq.")
         self.session = session
         session.resume(resume.seq)
+        self._arm_midway(Moment.REPLAY, session)
         session.append("RESUMED", b'{"_trace":["simulator"]}', now)
         return []
+
+    def _strike(self, moment: Moment, now: float, shard_id: int | None = None) -> Sequence[Action] | None:
+        """Return what an armed fault does in place of the answer; None when there is none."""
+        fault = self._hub.faults.take(moment, host=self._host, shard_id=shard_id)
+        return self.suffer(fault, now) if isinstance(fault, ConnectionFault) else None
+
+    def _arm_midway(self, moment: Moment, session: Session) -> Fault | None:
+        armed = self._hub.faults.take_armed(moment, host=self._host, shard_id=session.shard_id)
+        if armed is not None and isinstance(armed.fault, ConnectionFault):
+            self._midway = session.cursor + armed.after, armed.fault
+        return None if armed is None else armed.fault
 
     def _say(self, now: float, op: Opcode, data: Any) -> Say:
         self._note(now, "server", "payload", op=op, data=data)
@@ -243,7 +297,3 @@ class Conversation:
                 **facts,
             )
         )
-
-
-def _masked(data: Any) -> Any:
-    return data | {"token": "***"} if isinstance(data, dict) and "token" in data else data

@@ -117,12 +117,12 @@ class _GatewayBot(Endpoint):
         self.reply(
             {
                 "url": self.api.gateway.url,
-                "shards": self.hub.config.shards,
+                "shards": self.hub.recommended_shards,
                 "session_start_limit": {
                     "total": self.hub.budget.total,
                     "remaining": self.hub.budget.remaining,
                     "reset_after": self.hub.budget.reset_after_ms(self.hub.clock()),
-                    "max_concurrency": self.hub.config.max_concurrency,
+                    "max_concurrency": self.hub.pacing.max_concurrency,
                 },
             }
         )

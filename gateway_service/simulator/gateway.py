@@ -12,7 +12,7 @@ from websockets.http11 import Request, Response
 
 from gateway_service.protocol.constants import API_VERSION, CloseCode
 from gateway_service.simulator.connection import GatewayConnection
-from gateway_service.simulator.faults import Abort, Fault, Moment, RefuseUpgrade
+from gateway_service.simulator.faults import Abort, ConnectionFault, Moment, RefuseUpgrade
 from gateway_service.simulator.hub import Hub
 from gateway_service.simulator.wire import Compression
 
@@ -49,7 +49,7 @@ class GatewayServer:
             if shard_id is None or (connection.session is not None and connection.session.shard_id == shard_id):
                 yield connection
 
-    def inject(self, fault: Fault, shard_id: int | None = None) -> int:
+    def inject(self, fault: ConnectionFault, shard_id: int | None = None) -> int:
         """Let a fault strike the live connections and return how many there were."""
         struck = list(self.connections(shard_id))
         for connection in struck:
@@ -77,6 +77,8 @@ class GatewayServer:
         fault = self._hub.faults.take(Moment.UPGRADE, host=_host_of(request))
         if isinstance(fault, RefuseUpgrade):
             return websocket.respond(HTTPStatus(fault.status), fault.body)
+        if fault is not None:
+            websocket.transport.abort()
         query = parse_qs(urlsplit(request.path).query)
         version = query.get("v", ["6"])[0]  # the platform's default, long retired
         if not version.isdigit() or int(version) < _OLDEST_VERSION:

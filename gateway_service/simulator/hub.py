@@ -35,12 +35,14 @@ class Hub:
     """Last presence that each shard has set."""
     voice_channels: dict[int, int] = field(init=False, default_factory=dict)
     """Voice channel the bot is in, by guild."""
+    recommended_shards: int = field(init=False)
     resume_url: str = field(init=False, default="")
     """Known once the gateway listens."""
     _last_id: int = field(init=False, default=1_300_000_000_000_000_000)
 
     def __post_init__(self) -> None:
         config = self.config
+        self.recommended_shards = config.shards
         self.world = World(bot_id=config.bot_id, guilds=config.guilds, members_per_guild=config.members_per_guild)
         self.sessions = SessionRegistry(config)
         self.transcript = Transcript(config.transcript_limit)

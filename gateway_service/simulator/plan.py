@@ -1,35 +1,31 @@
 """The plan: which armed faults wait for which moment."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway_service.simulator.faults import CutChunks, Fault, LimitRequest, LoseIntents, Moment, RefuseUpgrade
+from gateway_service.simulator.faults import OWN_MOMENT, Abort, ConnectionFault, Fault, Moment
 
-# Whoever is not named here strikes where a connection says something.
-_MOMENTS_OF: Final[Mapping[type, frozenset[Moment]]] = {
-    LoseIntents: frozenset(),
-    RefuseUpgrade: frozenset({Moment.UPGRADE}),
-    LimitRequest: frozenset({Moment.REQUEST}),
-    CutChunks: frozenset({Moment.REQUEST}),
-}
-_OF_A_CONNECTION: Final = frozenset({Moment.HELLO, Moment.IDENTIFY, Moment.RESUME})
+_OF_A_CONNECTION: Final = frozenset(Moment) - {Moment.UPGRADE, Moment.REQUEST}
 
 
 @dataclass(slots=True)
-class _Armed:
+class Armed:
+    """A fault that waits."""
+
     fault: Fault
     moment: Moment
     shard_id: int | None
     host: str | None
     times: int
+    after: int
+    """Dispatches of the replay or the guild stream that are written before."""
 
 
 @dataclass(slots=True)
 class FaultPlan:
     """The armed faults, oldest first."""
 
-    _armed: list[_Armed] = field(default_factory=list)
+    _armed: list[Armed] = field(default_factory=list)
 
     def arm(
         self,
@@ -39,6 +35,7 @@ class FaultPlan:
         shard_id: int | None = None,
         host: str | None = None,
         times: int = 1,
+        after: int = 1,
     ) -> None:
         """Let ``fault`` strike the next ``times`` fitting moments.
 
@@ -48,25 +45,40 @@ class FaultPlan:
             shard_id: Only this shard; the shard is not known before IDENTIFY and RESUME.
             host: Only connections that dialled this host name.
             times: How often.
+            after: How many dispatches of the replay or the guild stream are written before.
 
         Raises:
             ValueError: This fault cannot strike at this moment.
         """
-        possible = _MOMENTS_OF.get(type(fault), _OF_A_CONNECTION)
+        possible = moments_of(fault)
         if moment not in possible:
             where = f"only at {', '.join(sorted(possible))}" if possible else "at once, and cannot be armed"
             raise ValueError(f"{type(fault).__name__} strikes {where}; not at {moment}")
-        self._armed.append(_Armed(fault, moment, shard_id, host, times))
+        self._armed.append(Armed(fault, moment, shard_id, host, times, after))
 
     def take(self, moment: Moment, *, host: str, shard_id: int | None = None) -> Fault | None:
         """Return the fault that strikes now, and count it."""
+        armed = self.take_armed(moment, host=host, shard_id=shard_id)
+        return None if armed is None else armed.fault
+
+    def take_armed(self, moment: Moment, *, host: str, shard_id: int | None = None) -> Armed | None:
+        """Return the fault that strikes now or soon, with how long it waits, and count it."""
         for armed in self._armed:
             if armed.moment is moment and armed.shard_id in (None, shard_id) and armed.host in (None, host):
                 armed.times -= 1
                 if armed.times <= 0:
                     self._armed.remove(armed)
-                return armed.fault
+                return armed
         return None
 
     def disarm(self) -> None:
         self._armed.clear()
+
+
+def moments_of(fault: Fault) -> frozenset[Moment]:
+    """Return the moments at which a fault can strike; none for those that strike at once."""
+    if (own := OWN_MOMENT.get(type(fault))) is not None:
+        return frozenset({own})
+    if not isinstance(fault, ConnectionFault):
+        return frozenset()
+    return _OF_A_CONNECTION | {Moment.UPGRADE} if isinstance(fault, Abort) else _OF_A_CONNECTION

@@ -20,6 +20,8 @@ class SentRange:
     shard_id: int
     num_shards: int
     last_seq: int
+    skipped: frozenset[int] = frozenset()
+    """Numbers among them that no dispatch has."""
 
     @property
     def session(self) -> str:
@@ -29,7 +31,7 @@ class SentRange:
     def task_ids(self) -> Iterator[str]:
         """Yield the id that each dispatch has as a Celery task."""
         session = self.session
-        return (task_id_for(session, seq) for seq in range(1, self.last_seq + 1))
+        return (task_id_for(session, seq) for seq in range(1, self.last_seq + 1) if seq not in self.skipped)
 
 
 @dataclass(slots=True)
@@ -158,4 +160,4 @@ def task_ids(ranges: Iterable[SentRange]) -> set[str]:
 
 
 def _range(session: Session, last_seq: int) -> SentRange:
-    return SentRange(session.session_id, session.shard_id, session.num_shards, last_seq)
+    return SentRange(session.session_id, session.shard_id, session.num_shards, last_seq, frozenset(session.skipped))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from gateway_service.protocol.constants import API_VERSION, MAX_NONCE_BYTES, Intents, Opcode, shard_id_of
-from gateway_service.simulator.faults import CutChunks, Fault, LimitRequest
+from gateway_service.simulator.faults import CutChunks, Fault, LimitRequest, PadGuilds, WithholdGuilds
 from gateway_service.simulator.hub import Hub
 from gateway_service.simulator.inbound import Identify
 from gateway_service.simulator.intents import is_wanted
@@ -23,8 +23,8 @@ class Requests:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def greet(self, session: Session, identify: Identify, now: float) -> None:
-        """Append READY and one GUILD_CREATE per guild of the shard."""
+    def greet(self, session: Session, identify: Identify, now: float, fault: Fault | None = None) -> None:
+        """Append READY and one GUILD_CREATE per guild of the shard, or what ``fault`` makes of them."""
         world = self._hub.world
         guild_ids = [g for g in world.guild_ids if shard_id_of(g, session.num_shards) == session.shard_id]
         ready: dict[str, Any] = {
@@ -47,10 +47,13 @@ class Requests:
         if identify.names_shard:
             ready["shard"] = [session.shard_id, session.num_shards]
         session.append("READY", orjson.dumps(ready), now)
-        if is_wanted("GUILD_CREATE", session.intents, in_guild=True):
-            for guild_id in guild_ids:
-                guild = world.guild_create(guild_id, intents=session.intents, large_threshold=identify.large_threshold)
-                session.append("GUILD_CREATE", orjson.dumps(guild), now)
+        if isinstance(fault, WithholdGuilds) or not is_wanted("GUILD_CREATE", session.intents, in_guild=True):
+            return
+        for guild_id in guild_ids:
+            guild = world.guild_create(guild_id, intents=session.intents, large_threshold=identify.large_threshold)
+            if isinstance(fault, PadGuilds):
+                guild |= {"description": "x" * fault.size_bytes}
+            session.append("GUILD_CREATE", orjson.dumps(guild), now)
 
     def serve(self, op: Opcode, data: Any, session: Session, now: float, fault: Fault | None = None) -> bool:
         """Obey one command, or do what ``fault`` wants instead; False when its ``d`` is malformed."""

@@ -54,6 +54,8 @@ class Session:
     detached_at: float | None = None
     """When the last connection ended; None while there is one."""
     listener: Listener | None = None
+    skipped: set[int] = field(default_factory=set)
+    """Numbers that no dispatch has."""
     _until_resume: int | None = None
     """The intents that a RESUME gives back."""
     _entries: dict[int, Entry] = field(default_factory=dict, repr=False)
@@ -72,6 +74,20 @@ class Session:
         if self.listener is not None:
             self.listener.wake()
         return seq
+
+    def skip(self, count: int, now: float) -> None:
+        """Leave the next numbers out."""
+        for seq in range(self.last_seq + 1, self.last_seq + count + 1):
+            self._entries[seq] = Entry("", b"", now)
+            self.skipped.add(seq)
+            self.buffered_bytes += ENTRY_OVERHEAD_BYTES
+        self.last_seq += count
+
+    def repeat(self, count: int) -> None:
+        """Let the present connection write the last dispatches again."""
+        self.cursor = max(self.floor, self.cursor - count)
+        if self.listener is not None:
+            self.listener.wake()
 
     def entry(self, seq: int) -> Entry:
         """Return a buffered dispatch; ``floor < seq <= last_seq``."""

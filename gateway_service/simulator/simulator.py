@@ -186,13 +186,20 @@ class Simulator:
 
     def inject(self, fault: Fault, shard_id: int | None = None) -> int:
         """Let a fault strike now, one shard or all; return how many connections or sessions it struck."""
-        return self._striker.strike(fault, shard_id)
+        return self._striker.inject(fault, shard_id)
 
     def arm(
-        self, fault: Fault, moment: Moment, *, shard_id: int | None = None, host: str | None = None, times: int = 1
+        self,
+        fault: Fault,
+        moment: Moment,
+        *,
+        shard_id: int | None = None,
+        host: str | None = None,
+        times: int = 1,
+        after: int = 1,
     ) -> None:
         """Let a fault strike at a coming moment; see :meth:`FaultPlan.arm`."""
-        self._hub.faults.arm(fault, moment, shard_id=shard_id, host=host, times=times)
+        self._striker.arm(fault, moment, shard_id=shard_id, host=host, times=times, after=after)
 
     def disarm(self) -> None:
         """Forget the faults that have not struck yet."""
@@ -217,8 +224,14 @@ class Simulator:
         return self.inject(LoseIntents(kept, until_resume), shard_id)
 
     def thaw(self, shard_id: int | None = None) -> None:
-        for connection in self._gateway.connections(shard_id):
-            connection.thaw()
+        """End the faults of connections that last."""
+        self._striker.thaw(shard_id)
+
+    async def rolling_restart(self, *, every_s: float) -> None:
+        """Ask one connection after the other to reconnect (op 7), as when Discord restarts its nodes."""
+        for connection in self._gateway.connections():
+            connection.inject(AskReconnect())
+            await asyncio.sleep(every_s)
 
     def answer(self, path: str, answer: ScriptedAnswer, *, times: int = 1) -> None:
         """Answer the next ``times`` REST requests to ``path`` (``/gateway/bot``) with this."""

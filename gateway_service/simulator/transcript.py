@@ -144,3 +144,8 @@ class Transcript:
     def _refuse_if_incomplete(self) -> None:
         if self.forgotten:
             raise AssertionError(f"{self.forgotten} records were forgotten: raise transcript_limit")
+
+
+def masked(data: Any) -> Any:
+    """Return the ``d`` of a payload without its token."""
+    return data | {"token": "***"} if isinstance(data, dict) and "token" in data else data

@@ -29,12 +29,18 @@ class Encoder(Protocol):
 
     def encode(self, text: bytes) -> bytes: ...
 
+    def end(self) -> bytes:
+        """Finish the stream, which never happens on a healthy connection."""
+
 
 class PlainEncoder:
     is_text = True
 
     def encode(self, text: bytes) -> bytes:
         return text
+
+    def end(self) -> bytes:
+        return b""
 
 
 class PayloadZlibEncoder:
@@ -44,6 +50,9 @@ class PayloadZlibEncoder:
 
     def encode(self, text: bytes) -> bytes:
         return zlib.compress(text)
+
+    def end(self) -> bytes:
+        return b""
 
 
 class ZlibStreamEncoder:
@@ -56,6 +65,9 @@ class ZlibStreamEncoder:
 
     def encode(self, text: bytes) -> bytes:
         return self._deflate.compress(text) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+
+    def end(self) -> bytes:
+        return self._deflate.flush(zlib.Z_FINISH)
 
 
 class ZstdStreamEncoder:
@@ -71,6 +83,9 @@ class ZstdStreamEncoder:
 
     def encode(self, text: bytes) -> bytes:
         return self._frame.compress(text) + self._frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+    def end(self) -> bytes:
+        return self._frame.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH)
 
 
 def encoder_for(compression: Compression, level: int | None = None) -> Encoder:

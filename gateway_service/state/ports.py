@@ -33,7 +33,17 @@ class IdentifyLog(Protocol):
         """Note that ``key`` was used at ``sent_at`` (UNIX seconds); an earlier time than the noted one is ignored."""
 
 
-class State(SessionStore, IdentifyLog, Protocol):
+class DesiredState(Protocol):
+    """What operators want of the bot, kept until they want something else."""
+
+    def desired(self) -> Mapping[str, str]:
+        """Return every value by its name."""
+
+    def desire(self, changes: Mapping[str, str | None]) -> None:
+        """Set values, all or none; None deletes."""
+
+
+class State(SessionStore, IdentifyLog, DesiredState, Protocol):
     """One open store."""
 
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:

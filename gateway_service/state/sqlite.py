@@ -25,6 +25,14 @@ _SCHEMA: Final = (
     ) WITHOUT ROWID
     """,
     """
+    CREATE TABLE desired (
+        bot_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (bot_id, name)
+    ) WITHOUT ROWID
+    """,
+    """
     CREATE TABLE identifies (
         bot_id TEXT NOT NULL,
         key INTEGER NOT NULL,
@@ -97,6 +105,24 @@ class SqliteState:
                 "INSERT INTO identifies VALUES (?, ?, ?)"
                 " ON CONFLICT (bot_id, key) DO UPDATE SET sent_at = excluded.sent_at WHERE excluded.sent_at > sent_at",
                 (self._namespace.bot_id, key, sent_at),
+            )
+
+    def desired(self) -> Mapping[str, str]:
+        with self._in_use():
+            rows = self._connection.execute(
+                "SELECT name, value FROM desired WHERE bot_id = ?", (self._namespace.bot_id,)
+            ).fetchall()
+        return dict(rows)
+
+    def desire(self, changes: Mapping[str, str | None]) -> None:
+        bot_id = self._namespace.bot_id
+        with self._in_use(), self._transaction():
+            self._connection.executemany(
+                "DELETE FROM desired WHERE bot_id = ? AND name = ?", [(bot_id, name) for name in changes]
+            )
+            self._connection.executemany(
+                "INSERT INTO desired VALUES (?, ?, ?)",
+                [(bot_id, name, value) for name, value in changes.items() if value is not None],
             )
 
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:

@@ -7,7 +7,9 @@ from gateway_service.errors import BrokerUnavailable
 from gateway_service.settings import SecretUrl
 from gateway_service.supervisor.threads import call_in_thread
 
-TIMEOUT_S: Final = 5.0
+# A link gives up after 5 s by itself. This also covers the loading of its client library, which takes seconds on a busy
+# machine or a fraction of a CPU, and is no fault of the broker.
+TIMEOUT_S: Final = 20.0
 
 Connect = Callable[[str], None]
 """Connects to the broker of a URL and disconnects, or raises BrokerUnavailable."""

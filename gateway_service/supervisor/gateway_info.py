@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -40,8 +41,8 @@ class GatewayInfo:
     identifies_remaining: int
     """IDENTIFYs left before Discord resets the token; new ones come after ``reset_after_s``."""
     reset_after_s: float
-    server_time: float | None = None
-    """UNIX seconds that the answer was written at, in whole seconds; None when it does not say."""
+    clock_offset_s: float | None = None
+    """How far our clock was ahead of Discord's when the answer arrived, to a second; None when it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def _info_of(response: httpx.Response, api_url: str) -> GatewayInfo:
             identifies_total=_field(limit, "total", int),
             identifies_remaining=_field(limit, "remaining", int),
             reset_after_s=_field(limit, "reset_after", int) / 1000,  # the wire says milliseconds
-            server_time=_server_time(response),
+            clock_offset_s=_clock_offset_s(response, time.time()),
         )
     except ValueError as exc:
         kind = response.headers.get("content-type", "something").partition(";")[0]
@@ -151,9 +152,9 @@ def _retry_after_s(response: httpx.Response, otherwise_s: float) -> float:
     return wait_s if 0 <= wait_s < float("inf") else otherwise_s
 
 
-def _server_time(response: httpx.Response) -> float | None:
+def _clock_offset_s(response: httpx.Response, now: float) -> float | None:
     try:
-        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+        return now - parsedate_to_datetime(response.headers["Date"]).timestamp()
     except (ValueError, KeyError):
         return None
 

@@ -6,12 +6,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol, assert_never
+from typing import Any, Final, assert_never
 
-from gateway_service.errors import EX_CONFIG, ShardUnavailable
+from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.channel import ChannelBroken
 from gateway_service.ipc.messages import (
     ChildMessage,
+    CommandDone,
     Configure,
     Drain,
     Drained,
@@ -24,20 +25,15 @@ from gateway_service.ipc.messages import (
     Pong,
     ProcessStatus,
     Report,
-    RestartMode,
-    RestartShard,
     ShardStatus,
+    SupervisorMessage,
 )
 from gateway_service.supervisor.child import Child
+from gateway_service.supervisor.commands import Commands
+from gateway_service.supervisor.exits import Exits, Owner
 from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.plan import as_ranges
-from gateway_service.supervisor.policy import (
-    GiveUp,
-    Policy,
-    Restart,
-    after_exit,
-    exit_meaning,
-)
+from gateway_service.supervisor.policy import GiveUp, Policy, Restart, exit_meaning
 from gateway_service.supervisor.states import ProcessState, ProcessTrigger, advance
 from gateway_service.supervisor.status import ProcessSnapshot, ShardBoard
 from gateway_service.supervisor.watchdog import Watchdog
@@ -47,16 +43,7 @@ _log: Final = logging.getLogger(__name__)
 
 # A dead child's last words are already in the socket; this only passes when somebody else holds its end open.
 _LAST_WORDS_S: Final = 1.0
-
-
-class Owner(Protocol):
-    """Whoever runs the slots and decides what a loss means for the others."""
-
-    def shard_stopped(self, shard_id: int, code: int | None, reason: str) -> None:
-        """Discord refused a shard for good."""
-
-    def slot_given_up(self, index: int, decision: GiveUp) -> None:
-        """A slot will never start a process again."""
+_ANSWERS: Final = frozenset({ProcessState.RUNNING, ProcessState.FATAL})
 
 
 class Slot:
@@ -70,6 +57,7 @@ class Slot:
         command: Sequence[str],
         configure: Callable[[tuple[int, ...]], Configure],
         permits: PermitOwner,
+        commands: Commands,
         owner: Owner,
         policy: Policy,
     ) -> None:
@@ -77,18 +65,18 @@ class Slot:
         self.shard_ids = tuple(shard_ids)
         self.state = ProcessState.STOPPED
         self.answered = asyncio.Event()
-        """Set when its first process runs, or never will."""
+        """Set when its process runs, or never will."""
         self._command = command
         self._configure = configure
         self._permits = permits
+        self._commands = commands
         self._owner = owner
         self._policy = policy
         self._board = ShardBoard(shard_ids)
         self._since = time.time()
         self._stop = asyncio.Event()
-        self._exits: list[float] = []
-        self._restarts = 0
-        self._last_exit: str | None = None
+        self._exits = Exits(policy)
+        self._starts_again = False
         self._forget_child()
 
     def _forget_child(self) -> None:
@@ -102,8 +90,11 @@ class Slot:
         while not self._stop.is_set():
             exit_code = await self._live()
             if self.state is ProcessState.STOPPED:
+                if self._starts_again:
+                    self._starts_again = False
+                    continue
                 return
-            decision = self._after_exit(exit_code)
+            decision = self._exits.add(exit_code, _now(), has_shards=bool(self._board.living))
             match decision:
                 case GiveUp(reason=reason):
                     self._move(ProcessTrigger.GIVE_UP)
@@ -120,6 +111,7 @@ class Slot:
     def drain(self) -> None:
         """Tell the process to publish what it has and to end; nothing starts again."""
         self._stop.set()
+        self._starts_again = False
         self._move(ProcessTrigger.STOP)
         if self._child is None:
             return
@@ -141,17 +133,39 @@ class Slot:
         if self._child is not None:
             self._child.channel.send(Permit(shard_id=shard_id, presence=presence))
 
-    def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
-        """Let a shard make another connection.
+    def tell(self, shard_id: int, message: SupervisorMessage) -> None:
+        """Send a message about one shard to its process.
 
         Raises:
             ShardUnavailable: Discord refused the shard for good, or its process does not run.
         """
         if shard_id not in self._board.living:
             raise ShardUnavailable(shard_id, "Discord refused it for good; correct the cause and restart the service")
+        self._running_child(shard_id).channel.send(message)
+
+    def _running_child(self, shard_id: int) -> Child:
         if self._child is None or self.state is not ProcessState.RUNNING:
             raise ShardUnavailable(shard_id, f"its process is {self.state}")
-        self._child.channel.send(RestartShard(shard_id=shard_id, mode=mode))
+        return self._child
+
+    async def restart(self) -> None:
+        """Let the process drain and start again; return when the next one runs. Its shards resume.
+
+        Raises:
+            ShardUnavailable: The process does not run, or does not run again.
+        """
+        child = self._running_child(self.shard_ids[0])
+        self._starts_again = True
+        self.answered.clear()
+        self._move(ProcessTrigger.STOP)
+        child.channel.send(Drain(timeout_s=self._policy.drain_timeout_s))
+        try:
+            async with asyncio.timeout(self._policy.kill_after_s):
+                await child.wait()
+        except TimeoutError:
+            child.kill()
+        await self.answered.wait()
+        self._running_child(self.shard_ids[0])
 
     def shards(self) -> tuple[ShardStatus, ...]:
         """Return where each shard of the slot is."""
@@ -170,8 +184,8 @@ class Slot:
             since=self._since,
             pid=self._child.pid if self._child is not None and self._child.is_running else None,
             shard_ids=self.shard_ids,
-            restarts=self._restarts,
-            last_exit=self._last_exit,
+            restarts=self._exits.count,
+            last_exit=self._exits.last,
             status=self._status,
         )
 
@@ -180,17 +194,8 @@ class Slot:
         if state is not self.state:
             self.state = state
             self._since = time.time()
-        if state in {ProcessState.RUNNING, ProcessState.FATAL}:
+        if state in _ANSWERS or (state is ProcessState.STOPPED and not self._starts_again):
             self.answered.set()
-
-    def _after_exit(self, exit_code: int) -> Restart | GiveUp:
-        now = _now()
-        self._exits = [at for at in (*self._exits, now) if now - at < self._policy.window_s]
-        self._restarts += 1
-        self._last_exit = exit_meaning(exit_code)
-        if not self._board.living:
-            return GiveUp("Discord refused every shard of it", EX_CONFIG)
-        return after_exit(exit_code, self._exits, now, self._policy)
 
     async def _live(self) -> int:
         """Run one child from its start to its end and return its exit code."""
@@ -217,6 +222,7 @@ class Slot:
         finally:
             await child.release()
             self._permits.gone(self.shard_ids)
+            self._commands.gone(self.shard_ids)
             self._board.child_ended()
             self._forget_child()
         was_asked = self.state is ProcessState.STOPPING
@@ -262,6 +268,7 @@ class Slot:
                 if self.state is ProcessState.STARTING:
                     self._move(ProcessTrigger.ANSWER)
                     log_event(_log, logging.INFO, LogEvent.PROCESS_RUNNING, process=self.index, pid=child.pid)
+                    self._commands.running(self._board.living)
             case Pong(nonce=nonce):
                 if self._watchdog is not None:
                     self._watchdog.answered(nonce)
@@ -271,6 +278,9 @@ class Slot:
                 self._permits.cancel(shard_id)
             case IdentifySent(shard_id=shard_id):
                 self._permits.sent(shard_id)
+                self._commands.identified(shard_id)
+            case CommandDone():
+                self._commands.done(message)
             case Fatal(shard_id=shard_id, code=code, reason=reason):
                 self._stop_shard(shard_id, code, reason, child)
             case Drained():

@@ -1,7 +1,7 @@
 """What the supervisor tells of its shards and processes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
@@ -36,6 +36,8 @@ class Snapshot:
     shards: tuple[ShardStatus, ...]
     """In the order of their ids."""
     processes: tuple[ProcessSnapshot, ...]
+    commands: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    """Commands to Discord so far, by opcode and outcome: ``ok`` or the code of an error."""
 
 
 class ShardBoard:

@@ -5,20 +5,22 @@ import logging
 import random
 import signal
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
-from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK, ShardUnavailable
-from gateway_service.ipc.messages import Configure, RestartMode
+from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK
+from gateway_service.ipc.messages import Configure
 from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions
 from gateway_service.state import State, bot_id_of
 from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap
 from gateway_service.supervisor.broker_check import Connect, connect_once
 from gateway_service.supervisor.child import SHARD_COMMAND
+from gateway_service.supervisor.desired import Desired
+from gateway_service.supervisor.fleet import Fleet
 from gateway_service.supervisor.gateway_info import Patience
 from gateway_service.supervisor.identify import PermitOwner, monotonic_last_sent
 from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, stops_whole_bot
@@ -33,6 +35,9 @@ _log: Final = logging.getLogger(__name__)
 # process that is slow to start holds the others up for this long at most.
 START_TOGETHER_S: Final = 10.0
 GATHER_S: Final = 0.5
+
+
+Beside = Callable[["Supervisor"], AbstractAsyncContextManager[Any]]
 
 
 class Supervisor:
@@ -70,23 +75,26 @@ class Supervisor:
         self._patience = patience or Patience()
         self._command = command
         self._connect_broker = connect_broker
-        self._num_shards = 0
-        self._slots: tuple[Slot, ...] = ()
+        self.fleet: Fleet
+        """The shards and processes, once started."""
         self._serving: asyncio.Task[int] | None = None
         self._stopping = asyncio.Event()
         self._killing = asyncio.Event()
         self._exit_code = EX_OK
 
-    def run(self) -> int:
+    def run(self, beside: Beside = nullcontext) -> int:
         """Run until SIGTERM, SIGINT or a fatal cause, and return the exit code. For the main thread of a program.
 
         The first signal drains, which takes ten seconds at most. Ctrl-C pressed again, or any signal two seconds or
         more after the first, ends everything at once. When this returns, both signals are ignored: the program ends.
 
+        Args:
+            beside: What runs from the start of the shards to the end of their drain, given this supervisor.
+
         Raises:
             GatewayServiceError: It could not start.
         """
-        return asyncio.run(self._run())
+        return asyncio.run(self._run(beside))
 
     async def __aenter__(self) -> Self:
         """Check everything that can be checked, then start the shard processes.
@@ -127,33 +135,13 @@ class Supervisor:
 
     def snapshot(self) -> Snapshot:
         """Return where every shard and process is now, as of their last reports."""
-        shards = [shard for slot in self._slots for shard in slot.shards()]
-        return Snapshot(
-            num_shards=self._num_shards,
-            shards=tuple(sorted(shards, key=lambda shard: shard.shard_id)),
-            processes=tuple(slot.snapshot() for slot in self._slots),
-        )
-
-    def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
-        """Let a shard make another connection: RESUME its session at once, or end it and IDENTIFY when it may.
-
-        Raises:
-            ShardUnavailable: It does not run here.
-        """
-        log_event(_log, logging.INFO, LogEvent.SHARD_RESTARTING, shard_id=shard_id, mode=mode)
-        self._slot_of(shard_id).restart_shard(shard_id, mode)
-
-    def _slot_of(self, shard_id: int) -> Slot:
-        for slot in self._slots:
-            if shard_id in slot.shard_ids:
-                return slot
-        raise ShardUnavailable(shard_id, "it does not belong to this service")
+        return self.fleet.snapshot()
 
     # What slots tell.
 
     def shard_stopped(self, shard_id: int, code: int | None, reason: str) -> None:
         """Discord refused a shard for good: end when no shard is left, or the others would be refused as well."""
-        if stops_whole_bot(code) or not any(slot.has_shards for slot in self._slots):
+        if stops_whole_bot(code) or not any(slot.has_shards for slot in self.fleet.slots):
             self.request_stop(str(fatal_close(shard_id, code, reason)), EX_CONFIG)
 
     def slot_given_up(self, index: int, decision: GiveUp) -> None:
@@ -161,15 +149,15 @@ class Supervisor:
 
         Where its configuration was refused a restart of everything would not help either, so the others go on.
         """
-        if decision.exit_code != EX_CONFIG or not any(slot.has_shards for slot in self._slots):
+        if decision.exit_code != EX_CONFIG or not any(slot.has_shards for slot in self.fleet.slots):
             self.request_stop(f"shard process {index} is given up: {decision.reason}", decision.exit_code)
 
-    async def _run(self) -> int:
+    async def _run(self, beside: Beside) -> int:
         main = asyncio.current_task()
         assert main is not None
         with StopSignals(partial(self._stop_for_signal, main), self._kill) as signals:
             try:
-                async with self:
+                async with self, beside(self):
                     return await self.wait()
             except asyncio.CancelledError:
                 if signals.came:  # before anything ran
@@ -189,18 +177,20 @@ class Supervisor:
     async def _start(self) -> None:
         plan = await bootstrap(self._options, self._patience, self._connect_broker)
         try:
+            kept = await asyncio.to_thread(plan.state.desired)
+            self.fleet = Fleet(plan.num_shards, Desired(plan.state, kept, plan.presence.presence_of))
             permits = await self._make_permits(plan)
         except BaseException:
             plan.state.close()
             raise
-        self._num_shards = plan.num_shards
-        self._slots = tuple(
+        self.fleet.slots = tuple(
             Slot(
                 index,
                 block,
                 command=self._command,
                 configure=partial(self._configure, plan),
                 permits=permits,
+                commands=self.fleet.commands,
                 owner=self,
                 policy=self._policy,
             )
@@ -227,10 +217,7 @@ class Supervisor:
             now=asyncio.get_running_loop().time(),
         )
         scheduler = IdentifyScheduler(plan.max_concurrency, rng=random.random, last_sent=last_sent)
-        return PermitOwner(scheduler, plan.state, plan.presence.presence_of, self._grant)
-
-    def _grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
-        self._slot_of(shard_id).grant(shard_id, presence)
+        return PermitOwner(scheduler, plan.state, self.fleet.commands.desired.presence_of, self.fleet.grant)
 
     def _configure(self, plan: Bootstrap, shard_ids: tuple[int, ...]) -> Configure:
         options = self._options
@@ -256,7 +243,7 @@ class Supervisor:
         """Let the shards of all processes ask before the first is served: the lowest ids identify first (I2)."""
         with suppress(TimeoutError):
             async with asyncio.timeout(START_TOGETHER_S):
-                for slot in self._slots:
+                for slot in self.fleet.slots:
                     await slot.answered.wait()
                 await asyncio.sleep(GATHER_S)
         await permits.run()
@@ -266,17 +253,17 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 granting = group.create_task(self._grant_permits(permits), name="permits")
-                running = [group.create_task(slot.run(), name=f"process-{slot.index}") for slot in self._slots]
+                running = [group.create_task(slot.run(), name=f"process-{slot.index}") for slot in self.fleet.slots]
                 killing = group.create_task(self._killing.wait(), name="kill-request")
                 await self._stopping.wait()
                 granting.cancel()
-                for slot in self._slots:
+                for slot in self.fleet.slots:
                     slot.drain()
                 ended = group.create_task(asyncio.wait(running), name="drain")
                 await asyncio.wait(
                     [ended, killing], timeout=self._policy.kill_after_s, return_when=asyncio.FIRST_COMPLETED
                 )
-                for slot, task in zip(self._slots, running, strict=True):
+                for slot, task in zip(self.fleet.slots, running, strict=True):
                     if not task.done():
                         slot.kill()
                 await ended

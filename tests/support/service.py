@@ -1,6 +1,7 @@
 """A real ``gateway-service start`` as a child process, connected to a simulator."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway_service.simulator import Simulator
+from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, worker_environment
 
 STOP_TIMEOUT_S = 15.0
@@ -44,6 +46,7 @@ class Service:
                 "GATEWAY_API_URL": simulator.api_url,
                 "GATEWAY_STATE_URL": f"sqlite:///{directory / 'state.db'}",
                 "GATEWAY_INTENTS": "all",
+                "GATEWAY_CONTROL_ADDRESS": "127.0.0.1:0",
             }
             | dict(environment or {})
         )
@@ -65,6 +68,13 @@ class Service:
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def control_port(self) -> int:
+        """Return the port of the control API when it listens."""
+        address = r'"event":"control.listening".*"address":"[^"]+:(\d+)"|control\.listening address=\S+:(\d+)'
+        found = wait_until(lambda: re.search(address, self.log) or self.process.poll() is not None)
+        assert found is not True, self.log
+        return int(found[1] or found[2])
 
     def shard_pids(self) -> list[int]:
         """Return the shard processes that run now."""

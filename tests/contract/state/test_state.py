@@ -33,6 +33,14 @@ class StateContract:
         """Open it as another process would, after everything before was written."""
         return self.open(namespace)
 
+    def test_what_is_desired_is_kept_for_the_bot_at_any_shard_count(self):
+        state = self.open(BOT)
+        state.desire({"presence:0": '{"status":"idle"}', "voice:1": "{}", "voice:2": "{}"})
+        state.desire({"voice:1": None, "voice:2": "[]", "voice:3": None})
+
+        assert self.seen_by_another(RESHARDED).desired() == {"presence:0": '{"status":"idle"}', "voice:2": "[]"}
+        assert self.open(OTHER_BOT).desired() == {}
+
     def test_an_unknown_shard_has_no_session(self):
         assert self.open(BOT).load(0) is None
 

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from gateway_service.errors import EX_OK
+from gateway_service.errors import EX_CONFIG, EX_OK
 
 _REPORT = """
 import sys
@@ -19,6 +20,18 @@ def test_help_loads_nothing_that_it_does_not_need():
 
     assert shown.returncode == EX_OK
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_presence_function_may_be_in_the_working_directory(tmp_path):
+    (tmp_path / "my_bot.py").write_text("STATUS = 'idle'\n")
+    doctor = [Path(sys.executable).with_name("gateway-service"), "doctor", "--presence", "my_bot:STATUS"]
+
+    shown = subprocess.run(
+        doctor, cwd=tmp_path, env={"DISCORD_TOKEN": "abc.def.ghi"}, capture_output=True, text=True, check=False
+    )
+
+    assert "presence: 'my_bot:STATUS' is not a function (GATEWAY_PRESENCE)" in shown.stdout
+    assert shown.returncode == EX_CONFIG
 
 
 def test_what_is_read_by_a_pipe_that_ends_early_is_no_fault():

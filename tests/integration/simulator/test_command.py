@@ -67,6 +67,23 @@ async def test_it_plays_a_corpus(dial, tmp_path):
         await end()
 
 
+async def test_it_plays_a_scenario(dial, tmp_path):
+    (tmp_path / "day.yaml").write_text("steps: [{do: dispatch, event: ODD, sent: 1}, {do: close, code: 4009, sent: 2}]")
+    async with simulation("--guilds", "0", "--scenario", str(tmp_path / "day.yaml")) as (discord, end):
+        client = await dial(discord.gateway_url)
+        await client.identify(discord)
+        assert (await client.payload())["t"] == "ODD"
+        assert await client.close_code() == 4009
+        await end()
+
+
+def test_a_wrong_scenario_is_told_before_anything_listens(tmp_path):
+    (tmp_path / "day.yaml").write_text("steps: [{do: op8}]")
+    result = CliRunner().invoke(simulate, ["--scenario", str(tmp_path / "day.yaml")])
+    assert result.exit_code == 2
+    assert "day.yaml: step 1: unknown fault 'op8'; did you mean 'op9'?" in " ".join(result.output.split())
+
+
 async def test_traffic_is_started_and_stopped_from_outside(dial):
     async with simulation("--guilds", "3", "--control") as (discord, end), httpx.AsyncClient() as http:
         client = await dial(discord.gateway_url)

@@ -375,5 +375,5 @@ async def test_a_session_loses_its_intents_and_nobody_is_told(sim, dial):
 
 
 async def test_a_fault_of_a_moment_cannot_strike_now(sim):
-    with pytest.raises(ValueError, match="RefuseUpgrade strikes only at its own moment: arm it"):
+    with pytest.raises(ValueError, match="RefuseUpgrade strikes only at a moment: arm it"):
         sim.inject(RefuseUpgrade())

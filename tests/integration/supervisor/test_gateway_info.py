@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 from importlib.metadata import version
 
 import pytest
@@ -76,6 +78,15 @@ async def test_a_good_answer_is_read():
 
     assert (info.url, info.shards, info.max_concurrency) == ("wss://gateway.discord.gg", 9, 16)
     assert (info.identifies_total, info.identifies_remaining, info.reset_after_s) == (1000, 999, 14_400.5)
+    assert info.clock_offset_s is None
+
+
+async def test_an_answer_with_a_date_tells_how_far_our_clock_is_off():
+    an_hour_ahead = formatdate(time.time() + 3600, usegmt=True)
+    async with api(answer("200 OK", GOOD, Date=an_hour_ahead)) as served:
+        info = await fetch(served)
+
+    assert info.clock_offset_s == pytest.approx(-3600, abs=60)
 
 
 async def test_the_request_is_what_discord_asks_for():

@@ -18,16 +18,16 @@ async def test_a_shard_resumes_or_identifies_as_it_is_told(connect_to):
             await discord.wait_for_shards([0, 1])
             await until(lambda: counts("identifies") == [1, 1])
 
-            supervisor.restart_shard(1, "resume")
+            supervisor.fleet.restart_shard(1, "resume")
             await until(lambda: counts("resumes") == [0, 1])
             discord.transcript.assert_sessions_kept()
 
-            supervisor.restart_shard(1, "identify")
+            supervisor.fleet.restart_shard(1, "identify")
             await until(lambda: counts("identifies") == [1, 2])
             await discord.wait_for_shards([0, 1])
 
             with pytest.raises(ShardUnavailable, match="shard 7 is not available: it does not belong"):
-                supervisor.restart_shard(7, "resume")
+                supervisor.fleet.restart_shard(7, "resume")
 
         said = discord.transcript.payloads
         assert [record.shard_id for record in said(Opcode.IDENTIFY)][-1] == 1

@@ -37,6 +37,7 @@ def test_defaults_are_those_of_the_table():
     assert defaults.log_level == shown["log_level"]
     assert defaults.log_format == shown["log_format"]
     assert ",".join(defaults.tasks) == shown["tasks"]
+    assert str(defaults.control_address) == shown["control_address"]
     assert (defaults.shards, defaults.processes, defaults.presence, defaults.url) == (None, None, None, None)
 
 
@@ -306,3 +307,28 @@ def test_the_token_is_in_no_repr():
 
 def test_worker_options_need_no_token():
     assert WorkerOptions(tasks="a.b, c").tasks == ("a.b", "c")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [("127.0.0.1:9420", "127.0.0.1:9420"), ("[::1]:0", "[::1]:0"), ("gateway:80", "gateway:80"), ("OFF", "None")],
+)
+def test_a_control_address_is_a_host_and_a_port_or_off(given, address):
+    assert str(options(control_address=given).control_address) == address
+
+
+@pytest.mark.parametrize(
+    "given", ["9420", "127.0.0.1", "http://127.0.0.1:80", "a:b", "host:99999", "u@host:1", "host:1/x", ""]
+)
+def test_other_control_addresses_are_refused(given):
+    assert faults(control_address=given) == (
+        f"control_address: must be a host and a port such as 127.0.0.1:9420, or 'off', not {given!r}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "is_loopback"),
+    [("127.0.0.1:1", True), ("localhost:1", True), ("[::1]:1", True), ("0.0.0.0:1", False), ("gateway:1", False)],
+)
+def test_loopback_is_known(given, is_loopback):
+    assert options(control_address=given).control_address.is_loopback is is_loopback

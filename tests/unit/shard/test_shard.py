@@ -1,8 +1,10 @@
 import logging
+from collections import Counter
 from typing import get_args
 
 import pytest
 
+from gateway_service.metrics import Histogram
 from gateway_service.protocol.effects import NoteName
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.machine import Machine
@@ -62,7 +64,7 @@ async def shard(keeper):
         gateway_url="wss://gateway.discord.gg",
         rng=lambda: 0.5,
     )
-    return Shard(machine, Outbox(), keeper, lambda _message: None)
+    return Shard(machine, Outbox(), keeper, lambda _message: None, heartbeats=Histogram(), codes=Counter())
 
 
 @pytest.mark.parametrize("name", get_args(NoteName))

@@ -4,6 +4,7 @@ from gateway_service.simulator.faults import (
     Abort,
     CloseWith,
     CutChunks,
+    Freeze,
     LimitRequest,
     LoseIntents,
     Moment,
@@ -50,7 +51,7 @@ def test_disarmed_faults_do_not_strike():
 @pytest.mark.parametrize(
     ("fault", "moment", "why"),
     [
-        (Abort(), Moment.UPGRADE, "Abort strikes only at hello, identify, resume; not at upgrade"),
+        (Freeze(), Moment.UPGRADE, "Freeze strikes only at guild_stream, hello, .*; not at upgrade"),
         (RefuseUpgrade(), Moment.HELLO, "RefuseUpgrade strikes only at upgrade; not at hello"),
         (LimitRequest(), Moment.RESUME, "LimitRequest strikes only at request; not at resume"),
         (CutChunks(), Moment.HELLO, "CutChunks strikes only at request; not at hello"),

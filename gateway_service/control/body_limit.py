@@ -1,0 +1,55 @@
+"""A bound on the size of requests, before anything is read into memory."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import orjson
+
+from gateway_service.control.problem import PROBLEM_JSON, problem_of
+from gateway_service.refusals import TooLarge
+
+MAX_BODY_BYTES: Final = 64 * 1024
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+
+
+class BodyLimit:
+    """ASGI middleware: answers 413 to a body of more than :data:`MAX_BODY_BYTES`, announced or not."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], host: str) -> None:
+        self._app = app
+        self._host = host
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        parts: list[bytes] = []
+        size, is_complete = 0, False
+        while not is_complete:
+            message = await receive()
+            if message["type"] != "http.request":  # the client went away
+                return
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            is_complete = not message.get("more_body", False)
+            if size > MAX_BODY_BYTES:
+                await self._refuse(send)
+                return
+
+        async def whole() -> _Message:
+            if parts:
+                body = b"".join(parts)
+                parts.clear()
+                return {"type": "http.request", "body": body, "more_body": False}
+            return await receive()
+
+        await self._app(scope, whole, send)
+
+    async def _refuse(self, send: _Send) -> None:
+        body = orjson.dumps(problem_of(TooLarge(f"the request has more than {MAX_BODY_BYTES} bytes"), self._host))
+        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": TooLarge.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

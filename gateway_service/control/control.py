@@ -1,0 +1,254 @@
+"""Performs operations for whoever asks, here or on the host that is concerned, and notes who asked for what."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from gateway_service.control.arguments import Arguments
+from gateway_service.control.local import Host
+from gateway_service.control.operations import OPERATIONS, Operation, Reach
+from gateway_service.control.replies import Answer, Reply, ShardFailure
+from gateway_service.control.service import Peers
+from gateway_service.errors import ServiceUnavailable, ShardUnavailable
+from gateway_service.refusals import (
+    ControlError,
+    InvalidArgument,
+    NotReady,
+    NotSupported,
+    OperationFailed,
+    OtherHost,
+    UnknownShard,
+)
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+# How long other supervisors may take to answer, beside the time that the operation itself may take.
+PEER_TIMEOUT_S: Final = 2.0
+
+
+class Control:
+    """The one way from a door to an operation."""
+
+    def __init__(self, host: Host, peers: Peers | None = None) -> None:
+        """Make it.
+
+        Args:
+            host: The supervisor of this host.
+            peers: The others; None when there is no road to them.
+        """
+        self.host = host
+        self.peers = peers
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """Calls so far, by operation and outcome (``ok`` or the code of an error)."""
+
+    async def perform(self, operation: Operation, given: Mapping[str, Any], caller: str) -> Answer[Any]:
+        """Perform an operation wherever it belongs.
+
+        Raises:
+            ControlError: It was refused or failed.
+        """
+        started = time.monotonic()
+        arguments = parsed(operation, given)
+        try:
+            self._check_shard(operation, arguments)
+            answer = await self._perform(operation, arguments, caller, started)
+        except ControlError as exc:
+            self._note(operation, arguments, caller, exc.code, started)
+            raise
+        self._note(operation, arguments, caller, "ok" if not answer.failures else "partial", started)
+        return answer
+
+    async def perform_here(self, operation: Operation, given: Mapping[str, Any], caller: str) -> Answer[Any] | None:
+        """Perform the part of this host, as another host or a broadcast asks; None when no part of it is ours.
+
+        Raises:
+            ControlError: It was refused or failed.
+        """
+        started = time.monotonic()
+        arguments = parsed(operation, given)
+        try:
+            self._check_shard(operation, arguments)
+            if not self._concerns_us(operation, arguments):
+                return None
+            result = await self._run(operation, arguments)
+        except ControlError as exc:
+            self._note(operation, arguments, caller, exc.code, started)
+            raise
+        self._note(operation, arguments, caller, "ok", started)
+        return self._answer(operation, caller, started, result)
+
+    async def _perform(self, operation: Operation, arguments: Arguments, caller: str, started: float) -> Answer[Any]:
+        ours = self._concerns_us(operation, arguments)
+        if operation.reach is Reach.SHARD and not ours:
+            return await self._ask_owner(operation, arguments)
+        result = await self._run(operation, arguments) if ours else None
+        if operation.reach is not Reach.EVERY:
+            assert result is not None
+            return self._answer(operation, caller, started, result)
+        wanted = self._wanted(arguments)
+        results = [] if result is None else [result]
+        failures: list[ShardFailure] = []
+        if missing := wanted - self.host.shard_ids:
+            others, failures = await self._ask_others(operation, arguments, missing)
+            results += others
+        if not results:
+            first = failures[0]
+            raise OtherHost(first.message, shard_id=first.shard_id)
+        joined = results[0]
+        for other in results[1:]:
+            joined = joined.joined(other)
+        return self._answer(operation, caller, started, joined, failures)
+
+    async def _run(self, operation: Operation, arguments: Arguments) -> Reply:
+        try:
+            return await operation.run(self.host, arguments)
+        except ShardUnavailable as exc:
+            raise NotReady(str(exc), shard_id=exc.shard_id) from None
+        except ServiceUnavailable as exc:
+            raise OperationFailed(str(exc)) from None
+
+    async def _ask_owner(self, operation: Operation, arguments: Arguments) -> Answer[Any]:
+        shard_id = self._shard_of(arguments)
+        timeout_s = PEER_TIMEOUT_S + max(getattr(arguments, name, 0.0) for name in ("timeout_s", "wait_s"))
+        answers = await self._ask(operation, arguments, timeout_s, bool)
+        for answer in answers:
+            if "error" in answer:
+                raise ControlError.from_json(answer["error"])
+            return Answer[operation.reply].model_validate(answer)  # type: ignore[name-defined]
+        raise OtherHost(
+            f"shard {shard_id} is not run by {self.host.name}, and no supervisor that runs it answered",
+            shard_id=shard_id,
+        )
+
+    async def _ask_others(
+        self, operation: Operation, arguments: Arguments, missing: frozenset[int]
+    ) -> tuple[list[Reply], list[ShardFailure]]:
+        def covered(answers: Sequence[dict[str, Any]]) -> frozenset[int]:
+            return frozenset(
+                shard_id for answer in answers if "result" in answer for shard_id in answer.get("shard_ids", ())
+            )
+
+        try:
+            answers = await self._ask(operation, arguments, PEER_TIMEOUT_S, lambda given: missing <= covered(given))
+        except NotSupported as exc:
+            return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
+        results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
+        failures = [ShardFailure.model_validate(answer["error"]) for answer in answers if "error" in answer]
+        silent = missing - covered(answers) if not failures else frozenset()
+        failures += [
+            ShardFailure(
+                code=OtherHost.code, message=f"no supervisor that runs shard {shard_id} answered", shard_id=shard_id
+            )
+            for shard_id in sorted(silent)
+        ]
+        return results, failures
+
+    async def _ask(
+        self, operation: Operation, arguments: Arguments, timeout_s: float, is_enough: Any
+    ) -> Sequence[dict[str, Any]]:
+        if self.peers is None:
+            raise NotSupported(f"{self.host.name} has no road to other supervisors: the broker knows no remote control")
+        return await self.peers.ask(
+            operation.name,
+            arguments.model_dump(mode="json", exclude_unset=True),
+            timeout_s=timeout_s,
+            is_enough=is_enough,
+        )
+
+    def _check_shard(self, operation: Operation, arguments: Arguments) -> None:
+        num_shards = self.host.num_shards
+        shard_ids = getattr(arguments, "shard_ids", None) or ()
+        if operation.reach is Reach.SHARD:
+            shard_ids = (self._shard_of(arguments),)
+        for shard_id in shard_ids:
+            if shard_id >= num_shards:
+                raise UnknownShard(
+                    f"there is no shard {shard_id}: the bot has {num_shards}, ids go from 0 to {num_shards - 1}",
+                    shard_id=shard_id,
+                )
+
+    def _shard_of(self, arguments: Arguments) -> int:
+        guild_id = getattr(arguments, "guild_id", None)
+        shard_id: int = getattr(arguments, "shard_id", 0) if guild_id is None else self.host.shard_of(guild_id)
+        return shard_id
+
+    def _wanted(self, arguments: Arguments) -> frozenset[int]:
+        shard_ids = getattr(arguments, "shard_ids", None)
+        return frozenset(range(self.host.num_shards)) if shard_ids is None else frozenset(shard_ids)
+
+    def _concerns_us(self, operation: Operation, arguments: Arguments) -> bool:
+        match operation.reach:
+            case Reach.HERE:
+                return True
+            case Reach.SHARD:
+                return self._shard_of(arguments) in self.host.shard_ids
+            case Reach.EVERY:
+                return bool(self._wanted(arguments) & self.host.shard_ids)
+
+    def _answer(
+        self,
+        operation: Operation,
+        caller: str,
+        started: float,
+        result: Reply,
+        failures: Sequence[ShardFailure] = (),
+    ) -> Answer[Any]:
+        return Answer[Any](
+            operation=operation.name,
+            host=self.host.name,
+            caller=caller,
+            took_ms=_ms_since(started),
+            result=result,
+            failures=list(failures),
+        )
+
+    def _note(self, operation: Operation, arguments: Arguments, caller: str, outcome: str, started: float) -> None:
+        self.calls[operation.name, outcome] += 1
+        shown = {name: value for name, value in arguments if name in {"shard_id", "shard_ids", "guild_id", "mode"}}
+        log_event(
+            _log,
+            logging.INFO if operation.kind == "control" else logging.DEBUG,
+            LogEvent.CONTROL_CALLED,
+            operation=operation.name,
+            caller=caller,
+            outcome=outcome,
+            took_ms=_ms_since(started),
+            **shown,
+        )
+
+
+def parsed(operation: Operation, given: Mapping[str, Any]) -> Arguments:
+    """Check arguments.
+
+    Raises:
+        InvalidArgument: With one sentence for each fault.
+    """
+    try:
+        return operation.arguments.model_validate(dict(given))
+    except ValidationError as exc:
+        faults = []
+        for fault in exc.errors(include_url=False, include_input=False):
+            sentence = str(fault.get("ctx", {}).get("error", fault["msg"]))
+            faults.append(": ".join([*(".".join(map(str, fault["loc"])),) * bool(fault["loc"]), sentence]))
+        raise InvalidArgument(f"{operation.name}: {'; '.join(faults)}") from None
+
+
+def operation_named(name: str) -> Operation:
+    """Return an operation of the registry.
+
+    Raises:
+        InvalidArgument: There is none of this name.
+    """
+    try:
+        return OPERATIONS[name]
+    except KeyError:
+        raise InvalidArgument(f"there is no operation {name!r}") from None
+
+
+def _ms_since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 3)

@@ -1,0 +1,264 @@
+"""What this host does itself: each operation as a function of a running supervisor."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from gateway_service.control import arguments as args
+from gateway_service.control import replies
+from gateway_service.control.roll import Roll
+from gateway_service.control.service import Service
+from gateway_service.errors import PayloadTooLong
+from gateway_service.ipc.messages import ShardStatus
+from gateway_service.protocol.commands import command
+from gateway_service.protocol.constants import Opcode, shard_id_of
+from gateway_service.refusals import OperationTimedOut, TooLarge
+from gateway_service.supervisor import ProcessSnapshot
+
+LIVE: Final = "live"
+# A payload has at most 4096 bytes; token, properties and the rest of an IDENTIFY have less than a quarter of it.
+MAX_PRESENCE_BYTES: Final = 3072
+_POLL_S: Final = 0.05
+
+
+class Host:
+    """The supervisor of this host and its node name."""
+
+    def __init__(self, service: Service, name: str, stop: Callable[[str], None]) -> None:
+        """Make it.
+
+        Args:
+            service: The shards and processes.
+            name: Node name.
+            stop: Begins the drain of the whole supervisor, for a reason.
+        """
+        self.service = service
+        self.name = name
+        self.stop = stop
+        self.roll = Roll(service, name)
+
+    @property
+    def num_shards(self) -> int:
+        return self.service.snapshot().num_shards
+
+    @property
+    def shard_ids(self) -> frozenset[int]:
+        return frozenset(shard_id for process in self.service.snapshot().processes for shard_id in process.shard_ids)
+
+    def shard_of(self, guild_id: int) -> int:
+        return shard_id_of(guild_id, self.num_shards)
+
+    def shard(self, shard_id: int) -> ShardStatus:
+        return next(shard for shard in self.service.snapshot().shards if shard.shard_id == shard_id)
+
+    def process_of(self, shard_id: int) -> ProcessSnapshot:
+        return next(process for process in self.service.snapshot().processes if shard_id in process.shard_ids)
+
+
+def view_of(shard: ShardStatus, process: ProcessSnapshot, host: str) -> replies.ShardView:
+    """Return a shard with what its host and process add."""
+    return replies.ShardView(
+        **dict(shard),
+        host=host,
+        process=process.index,
+        pid=process.pid,
+        restarts=process.restarts,
+        lag=max(0, shard.received - shard.published),
+    )
+
+
+def views(host: Host) -> list[replies.ShardView]:
+    """Return every shard of this host in the order of their ids."""
+    snapshot = host.service.snapshot()
+    by_shard = {shard_id: process for process in snapshot.processes for shard_id in process.shard_ids}
+    return [view_of(shard, by_shard[shard.shard_id], host.name) for shard in snapshot.shards]
+
+
+async def shards(host: Host, _: args.Arguments) -> replies.ShardsReply:
+    return replies.ShardsReply(num_shards=host.num_shards, shards=views(host))
+
+
+async def shard(host: Host, asked: args.ShardArguments) -> replies.ShardReply:
+    view = view_of(host.shard(asked.shard_id), host.process_of(asked.shard_id), host.name)
+    return replies.ShardReply(shard=view)
+
+
+async def processes(host: Host, _: args.Arguments) -> replies.ProcessesReply:
+    snapshot = host.service.snapshot()
+    return replies.ProcessesReply(
+        num_shards=snapshot.num_shards,
+        processes=[
+            replies.ProcessView(
+                host=host.name,
+                index=process.index,
+                state=process.state,
+                since=process.since,
+                pid=process.pid,
+                shard_ids=list(process.shard_ids),
+                restarts=process.restarts,
+                last_exit=process.last_exit,
+                status=process.status,
+            )
+            for process in snapshot.processes
+        ],
+    )
+
+
+async def restart_shard(host: Host, asked: args.RestartShard) -> replies.RestartReply:
+    before = host.shard(asked.shard_id)
+    host.service.restart_shard(asked.shard_id, asked.mode)
+    if not asked.wait_s:
+        return replies.RestartReply(shard_ids=[asked.shard_id], outcome="requested")
+    await _until(lambda: _came_back(host.shard(asked.shard_id), before), asked.wait_s, [asked.shard_id])
+    resumed = host.shard(asked.shard_id).resumes > before.resumes
+    return replies.RestartReply(shard_ids=[asked.shard_id], outcome="resumed" if resumed else "identified")
+
+
+async def restart_process(host: Host, asked: args.RestartProcess) -> replies.RestartReply:
+    process = host.process_of(asked.shard_id)
+    before = {shard_id: host.shard(shard_id) for shard_id in process.shard_ids}
+    restarting = asyncio.create_task(host.service.restart_process(process.index), name=f"restart-{process.index}")
+    host.roll.keep(restarting)
+    shard_ids = list(process.shard_ids)
+    if not asked.wait_s:
+        return replies.RestartReply(shard_ids=shard_ids, outcome="requested")
+    await _until(
+        lambda: restarting.done() and all(_came_back(host.shard(shard_id), before[shard_id]) for shard_id in before),
+        asked.wait_s,
+        shard_ids,
+    )
+    restarting.result()
+    resumed = all(host.shard(shard_id).resumes > before[shard_id].resumes for shard_id in before)
+    return replies.RestartReply(shard_ids=shard_ids, outcome="resumed" if resumed else "identified")
+
+
+async def drain(host: Host, _: args.Arguments) -> replies.DrainReply:
+    host.stop("drain was asked for")
+    return replies.DrainReply(shard_ids=sorted(host.shard_ids))
+
+
+async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.RollingRestartReply:
+    host.roll.begin(asked.max_resume_s)
+    return replies.RollingRestartReply(hosts=[host.roll.view()])
+
+
+async def rolling_restart_status(host: Host, _: args.Arguments) -> replies.RollingRestartReply:
+    return replies.RollingRestartReply(hosts=[host.roll.view()])
+
+
+async def update_presence(host: Host, asked: args.UpdatePresence) -> replies.PresenceReply:
+    _check_presence(asked.presence)
+    ours = host.shard_ids
+    wanted = ours if asked.shard_ids is None else ours & frozenset(asked.shard_ids)
+    shown = await host.service.set_presence(asked.presence, sorted(wanted))
+    return replies.PresenceReply(shard_ids=list(shown))
+
+
+async def update_voice_state(host: Host, asked: args.UpdateVoiceState) -> replies.SentReply:
+    voice = {
+        "guild_id": str(asked.guild_id),
+        "channel_id": None if asked.channel_id is None else str(asked.channel_id),
+        "self_mute": asked.self_mute,
+        "self_deaf": asked.self_deaf,
+    }
+    await host.service.set_voice_state(asked.guild_id, voice)
+    return replies.SentReply(shard_id=host.shard_of(asked.guild_id))
+
+
+async def request_guild_members(host: Host, asked: args.RequestGuildMembers) -> replies.MembersReply:
+    data: dict[str, Any] = {"guild_id": str(asked.guild_id), "presences": asked.presences}
+    if asked.user_ids is not None:
+        data["user_ids"] = [str(user_id) for user_id in asked.user_ids]
+    else:
+        data["query"], data["limit"] = asked.query or "", asked.limit
+    shard_id = host.shard_of(asked.guild_id)
+    chunks = await host.service.command(shard_id, Opcode.REQUEST_GUILD_MEMBERS, data, asked.timeout_s)
+    return replies.MembersReply(
+        shard_id=shard_id,
+        guild_id=str(asked.guild_id),
+        members=_joined(chunks, "members"),
+        presences=_joined(chunks, "presences"),
+        not_found=_joined(chunks, "not_found"),
+        chunks=len(chunks),
+    )
+
+
+async def request_soundboard_sounds(host: Host, asked: args.RequestSoundboardSounds) -> replies.DiscordReply:
+    data = {"guild_ids": [str(asked.guild_id)]}
+    return await _ask_discord(host, asked, Opcode.REQUEST_SOUNDBOARD_SOUNDS, data)
+
+
+async def request_channel_info(host: Host, asked: args.RequestChannelInfo) -> replies.DiscordReply:
+    data = {"guild_id": str(asked.guild_id), "fields": list(asked.fields)}
+    return await _ask_discord(host, asked, Opcode.REQUEST_CHANNEL_INFO, data)
+
+
+async def where_is(host: Host, asked: args.GuildArguments) -> replies.WhereReply:
+    shard_id = host.shard_of(asked.guild_id)
+    return replies.WhereReply(
+        guild_id=str(asked.guild_id),
+        shard_id=shard_id,
+        num_shards=host.num_shards,
+        host=host.name,
+        state=host.shard(shard_id).state,
+    )
+
+
+async def ledger(host: Host, _: args.Arguments) -> replies.LedgerReply:
+    return replies.LedgerReply(
+        rows=[
+            replies.LedgerRow(
+                host=host.name,
+                shard_id=shard.shard_id,
+                session=shard.session,
+                received=shard.received,
+                published=shard.published,
+                pending=max(0, shard.received - shard.published),
+                received_seq=shard.received_seq,
+                published_seq=shard.published_seq,
+            )
+            for shard in host.service.snapshot().shards
+        ]
+    )
+
+
+def _check_presence(presence: Mapping[str, Any] | None) -> None:
+    """Refuse what no shard could send: it would be kept, and be missing from each later IDENTIFY.
+
+    Raises:
+        TooLarge: An IDENTIFY would have no room for it.
+    """
+    try:
+        size = len(command(Opcode.PRESENCE_UPDATE, presence or {}))
+    except PayloadTooLong as exc:
+        raise TooLarge(str(exc)) from None
+    if size > MAX_PRESENCE_BYTES:
+        raise TooLarge(f"the presence has {size} bytes; {MAX_PRESENCE_BYTES} fit into an IDENTIFY")
+
+
+async def _ask_discord(
+    host: Host, asked: args.GatheringArguments, op: Opcode, data: dict[str, Any]
+) -> replies.DiscordReply:
+    shard_id = host.shard_of(asked.guild_id)
+    [answer] = await host.service.command(shard_id, op, data, asked.timeout_s)
+    return replies.DiscordReply(shard_id=shard_id, guild_id=str(asked.guild_id), data=answer)
+
+
+def _joined(chunks: Iterable[dict[str, Any]], key: str) -> list[Any]:
+    return [item for chunk in chunks for item in chunk.get(key) or ()]
+
+
+def _came_back(shard: ShardStatus, before: ShardStatus) -> bool:
+    """Tell whether a shard has a session again that it resumed or opened after ``before``."""
+    is_newer = shard.resumes > before.resumes or (shard.identifies > before.identifies)
+    return shard.state == LIVE and is_newer
+
+
+async def _until(condition: Callable[[], bool], wait_s: float, shard_ids: Sequence[int]) -> None:
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            shown = ", ".join(map(str, shard_ids))
+            raise OperationTimedOut(f"shard {shown} was not live again within {wait_s:g} s; it goes on trying")
+        await asyncio.sleep(_POLL_S)

@@ -1,0 +1,187 @@
+"""The registry: every operation declared once. HTTP paths, Celery commands and the command line are made from it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final, Literal, cast
+
+from gateway_service.control import arguments as args
+from gateway_service.control import local, replies
+from gateway_service.control.local import Host
+
+Method = Literal["GET", "POST", "PUT"]
+
+
+class Reach(Enum):
+    """Which supervisors an operation concerns."""
+
+    HERE = auto()
+    """The one that is asked."""
+    SHARD = auto()
+    """The one that runs the shard of ``shard_id`` or ``guild_id``."""
+    EVERY = auto()
+    """All; their replies become one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation and how it is reached."""
+
+    name: str
+    kind: Literal["inspect", "control"]
+    """Celery's words: inspect has no side effect and needs the scope ``read``, control needs ``control``."""
+    help: str
+    arguments: type[args.Arguments] = args.Arguments
+    reply: type[replies.Reply]
+    run: Callable[[Host, Any], Awaitable[replies.Reply]]
+    reach: Reach
+    method: Method
+    path: str
+    """Arguments named in it come from it."""
+    takes: Literal["query", "body"] = "query"
+    """Where HTTP has the other arguments."""
+
+
+def _inspect(name: str, path: str, text: str, run: Any, **more: Any) -> Operation:
+    return Operation(name=name, kind="inspect", help=text, run=run, method="GET", path=path, **more)
+
+
+def _control(name: str, http: str, text: str, run: Any, **more: Any) -> Operation:
+    method, _, path = http.partition(" ")
+    return Operation(name=name, kind="control", help=text, run=run, method=cast("Method", method), path=path, **more)
+
+
+_ALL: Final = (
+    _inspect(
+        "shards", "/v1/shards", "Every shard of the bot.", local.shards, reply=replies.ShardsReply, reach=Reach.EVERY
+    ),
+    _inspect(
+        "shard",
+        "/v1/shards/{shard_id}",
+        "One shard.",
+        local.shard,
+        reply=replies.ShardReply,
+        arguments=args.ShardArguments,
+        reach=Reach.SHARD,
+    ),
+    _inspect(
+        "processes",
+        "/v1/processes",
+        "Every shard process.",
+        local.processes,
+        reply=replies.ProcessesReply,
+        reach=Reach.EVERY,
+    ),
+    _inspect(
+        "where_is",
+        "/v1/guilds/{guild_id}",
+        "The shard and host of a guild.",
+        local.where_is,
+        reply=replies.WhereReply,
+        arguments=args.GuildArguments,
+        reach=Reach.SHARD,
+    ),
+    _inspect(
+        "ledger",
+        "/v1/ledger",
+        "What came in and what became of it, shard by shard.",
+        local.ledger,
+        reply=replies.LedgerReply,
+        reach=Reach.EVERY,
+    ),
+    _inspect(
+        "rolling_restart_status",
+        "/v1/rolling-restart",
+        "How far the rolling restart of this host is.",
+        local.rolling_restart_status,
+        reply=replies.RollingRestartReply,
+        reach=Reach.HERE,
+    ),
+    _control(
+        "restart_shard",
+        "POST /v1/shards/{shard_id}/restart",
+        "Let a shard reconnect: resume keeps its session, identify ends it.",
+        local.restart_shard,
+        reply=replies.RestartReply,
+        arguments=args.RestartShard,
+        reach=Reach.SHARD,
+    ),
+    _control(
+        "restart_process",
+        "POST /v1/shards/{shard_id}/restart-process",
+        "Drain the process that runs a shard and start it again.",
+        local.restart_process,
+        reply=replies.RestartReply,
+        arguments=args.RestartProcess,
+        reach=Reach.SHARD,
+    ),
+    _control(
+        "rolling_restart",
+        "POST /v1/rolling-restart",
+        "Restart the processes of this host one by one; halts when a resume fails.",
+        local.rolling_restart,
+        reply=replies.RollingRestartReply,
+        arguments=args.RollingRestart,
+        reach=Reach.HERE,
+    ),
+    _control(
+        "drain",
+        "POST /v1/drain",
+        "Flush, keep the sessions, end this supervisor.",
+        local.drain,
+        reply=replies.DrainReply,
+        reach=Reach.HERE,
+    ),
+    _control(
+        "update_presence",
+        "PUT /v1/presence",
+        "Set the presence of all shards or some; it is kept over restarts.",
+        local.update_presence,
+        reply=replies.PresenceReply,
+        arguments=args.UpdatePresence,
+        takes="body",
+        reach=Reach.EVERY,
+    ),
+    _control(
+        "update_voice_state",
+        "PUT /v1/voice/{guild_id}",
+        "Join, move to or leave a voice channel; kept until it is left.",
+        local.update_voice_state,
+        reply=replies.SentReply,
+        arguments=args.UpdateVoiceState,
+        takes="body",
+        reach=Reach.SHARD,
+    ),
+    _control(
+        "request_guild_members",
+        "POST /v1/guilds/{guild_id}/members",
+        "Ask Discord for members of a guild and gather all chunks.",
+        local.request_guild_members,
+        reply=replies.MembersReply,
+        arguments=args.RequestGuildMembers,
+        takes="body",
+        reach=Reach.SHARD,
+    ),
+    _control(
+        "request_soundboard_sounds",
+        "POST /v1/guilds/{guild_id}/soundboard-sounds",
+        "Ask Discord for the soundboard sounds of a guild.",
+        local.request_soundboard_sounds,
+        reply=replies.DiscordReply,
+        arguments=args.RequestSoundboardSounds,
+        takes="body",
+        reach=Reach.SHARD,
+    ),
+    _control(
+        "request_channel_info",
+        "POST /v1/guilds/{guild_id}/channel-info",
+        "Ask Discord for the voice status of a guild's channels.",
+        local.request_channel_info,
+        reply=replies.DiscordReply,
+        arguments=args.RequestChannelInfo,
+        takes="body",
+        reach=Reach.SHARD,
+    ),
+)
+
+OPERATIONS: Final[Mapping[str, Operation]] = {operation.name: operation for operation in _ALL}

@@ -1,0 +1,97 @@
+"""The control plane of one supervisor: its doors, opened and closed together."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from gateway_service.control.control import Control
+from gateway_service.control.feed import Feed
+from gateway_service.control.http_server import HttpServer, bind
+from gateway_service.control.local import Host
+from gateway_service.control.service import Service
+from gateway_service.control.tokens import Tokens, read_tokens
+from gateway_service.errors import ConfigurationError
+from gateway_service.settings import Address, GatewayOptions
+from gateway_service.supervisor import Supervisor
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+
+class ControlPlane:
+    """Everything through which a supervisor is operated.
+
+    Made and checked before the supervisor starts, opened when its shards are known::
+
+        plane = ControlPlane.of(options)
+        async with Supervisor(options) as supervisor, plane.opened(supervisor):
+            ...
+    """
+
+    def __init__(self, options: GatewayOptions, tokens: Tokens) -> None:
+        self._options = options
+        self._tokens = tokens
+        self.address: Address | None = None
+        """Where the HTTP API listens, once opened."""
+
+    @classmethod
+    def of(cls, options: GatewayOptions) -> "ControlPlane":
+        """Check the settings.
+
+        Raises:
+            ConfigurationError: The tokens are wrong, or missing where others than this machine can connect.
+        """
+        tokens, address = read_tokens(options.control_tokens_file), options.control_address
+        if address is not None and not address.is_loopback and not tokens:
+            raise ConfigurationError(
+                f"control_address: {address} can be reached from other machines, so it needs tokens: set "
+                "control_tokens_file, or use 127.0.0.1 (GATEWAY_CONTROL_ADDRESS, GATEWAY_CONTROL_TOKENS_FILE)"
+            )
+        return cls(options, tokens)
+
+    @asynccontextmanager
+    async def opened(self, supervisor: Supervisor) -> AsyncIterator[Control]:
+        """Answer on every door until the block ends. A door that fails is logged; the shards are not affected.
+
+        Raises:
+            AddressUnavailable: Another program has the address.
+        """
+        listening = None if self._options.control_address is None else await bind(self._options.control_address)
+        host = Host(supervisor.fleet, node_name(supervisor.fleet), supervisor.request_stop)
+        control = Control(host)
+        feed = Feed(host)
+        tasks = [asyncio.create_task(feed.run(), name="control-feed")]
+        if listening is not None:
+            server = HttpServer(listening, control, feed, self._tokens)
+            self.address = server.address
+            log_event(_log, logging.INFO, LogEvent.CONTROL_LISTENING, address=str(self.address))
+            tasks.append(asyncio.create_task(server.run(), name="control-http"))
+        for task in tasks:
+            task.add_done_callback(_log_failure)
+        try:
+            yield control
+        finally:
+            await host.roll.close()
+            for task in reversed(tasks):
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+            if listening is not None:
+                listening.close()
+
+
+def node_name(service: Service) -> str:
+    """Return the Celery node name of a supervisor: ``gateway@host``, with its first shard where others run too."""
+    snapshot = service.snapshot()
+    host = socket.gethostname()
+    if len(snapshot.shards) == snapshot.num_shards:
+        return f"gateway@{host}"
+    return f"gateway@{host}.{snapshot.shards[0].shard_id}"
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part=task.get_name(), reason=repr(task.exception()))

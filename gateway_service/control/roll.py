@@ -1,0 +1,111 @@
+"""A rolling restart: one process after the other, each only when the shards of the one before are live again."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from gateway_service.control.replies import RollView
+from gateway_service.control.service import Service
+from gateway_service.ipc.messages import ShardStatus
+from gateway_service.refusals import Busy, ControlError
+from gateway_service.supervisor import ProcessSnapshot
+
+_POLL_S: Final = 0.1
+
+
+class RollHalted(Exception):
+    """The roll must not go on; the text says why."""
+
+
+class Roll:
+    """The rolling restart of one host: the last one, and the one that may run."""
+
+    def __init__(self, service: Service, host: str) -> None:
+        self._service = service
+        self._host = host
+        self._task: asyncio.Task[None] | None = None
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._view = RollView(host=host, state="idle")
+
+    def begin(self, max_resume_s: float) -> None:
+        """Start in the background.
+
+        Raises:
+            Busy: One is under way.
+        """
+        if self._task is not None and not self._task.done():
+            raise Busy("a rolling restart is under way on this host")
+        processes = [process for process in self._service.snapshot().processes if process.state != "FATAL"]
+        self._view = RollView(host=self._host, state="rolling", processes=len(processes))
+        self._task = asyncio.create_task(self._run(processes, max_resume_s), name="rolling-restart")
+
+    def view(self) -> RollView:
+        """Return how far it is."""
+        shard_ids = [shard.shard_id for shard in self._service.snapshot().shards]
+        return self._view.model_copy(update={"shard_ids": shard_ids})
+
+    def keep(self, restart: "asyncio.Task[None]") -> None:
+        """Hold a restart of a single process until it is done, whoever stops waiting for it."""
+        self._restarts.add(restart)
+        restart.add_done_callback(self._restarts.discard)
+
+    async def close(self) -> None:
+        """Give up what is under way; the processes go on as they are."""
+        tasks = [task for task in (self._task, *self._restarts) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, processes: Sequence[ProcessSnapshot], max_resume_s: float) -> None:
+        try:
+            for process in processes:
+                await self._restart(process, max_resume_s)
+                self._note(processes_done=self._view.processes_done + 1)
+        except (RollHalted, ControlError) as exc:
+            self._note(state="halted", reason=str(exc))
+        else:
+            self._note(state="done")
+
+    async def _restart(self, process: ProcessSnapshot, max_resume_s: float) -> None:
+        before = self._shards_of(process)
+        await self._service.restart_process(process.index)
+        deadline = time.monotonic() + max_resume_s
+        while waiting := [shard.shard_id for shard in self._shards_of(process) if shard.state != "live"]:
+            if time.monotonic() >= deadline:
+                shown = ", ".join(map(str, waiting))
+                raise RollHalted(f"shard {shown} of process {process.index} was not live within {max_resume_s:g} s")
+            await asyncio.sleep(_POLL_S)
+        after = self._shards_of(process)
+        identifies = sum(shard.identifies for shard in after) - sum(shard.identifies for shard in before)
+        resumes = sum(shard.resumes for shard in after) - sum(shard.resumes for shard in before)
+        lost = lost_between(before, after)
+        self._note(
+            identifies_used=self._view.identifies_used + identifies,
+            resumes=self._view.resumes + resumes,
+            dispatches_lost=self._view.dispatches_lost + lost,
+        )
+        if identifies or lost:
+            raise RollHalted(
+                f"the shards of process {process.index} used {identifies} identifies and lost {lost} dispatches"
+            )
+
+    def _shards_of(self, process: ProcessSnapshot) -> list[ShardStatus]:
+        return [shard for shard in self._service.snapshot().shards if shard.shard_id in process.shard_ids]
+
+    def _note(self, **changes: object) -> None:
+        self._view = self._view.model_copy(update=changes)
+
+
+def lost_between(before: Sequence[ShardStatus], after: Sequence[ShardStatus]) -> int:
+    """Return how many dispatches nobody has any more.
+
+    A session that went on lost nothing: what had not been confirmed was replayed from ``published_seq``. Of one that
+    ended, everything received and not yet confirmed is lost.
+    """
+    sessions = {shard.shard_id: shard for shard in after}
+    return sum(
+        max(0, (shard.received_seq or 0) - (shard.published_seq or 0))
+        for shard in before
+        if shard.session is not None and sessions[shard.shard_id].session != shard.session
+    )

@@ -1,0 +1,54 @@
+"""What the control plane needs from a supervisor and from the other hosts, and nothing more."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from gateway_service.supervisor import Snapshot
+
+
+class Service(Protocol):
+    """The fleet of a running supervisor. Every method may raise ShardUnavailable or a ControlError."""
+
+    def snapshot(self) -> Snapshot:
+        """Return where every shard and process is."""
+
+    def restart_shard(self, shard_id: int, mode: Literal["resume", "identify"]) -> None:
+        """Let a shard of ours make another connection."""
+
+    async def restart_process(self, index: int) -> None:
+        """Drain a process and start it again; returns when it runs."""
+
+    async def command(self, shard_id: int, op: int, data: Mapping[str, Any], timeout_s: float = 0.0) -> list[Any]:
+        """Send a command to Discord through a shard of ours.
+
+        Args:
+            shard_id: A shard of ours.
+            op: 3, 4, 8, 31 or 43.
+            data: Its ``d``.
+            timeout_s: How long to wait for Discord's answer; 0 returns as soon as the shard has queued it.
+        """
+
+    async def set_presence(self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]) -> list[int]:
+        """Keep a presence for shards of ours and let them show it; return those that do so now."""
+
+    async def set_voice_state(self, guild_id: int, voice: Mapping[str, Any]) -> None:
+        """Keep the voice channel of a guild of ours and let its shard enter it."""
+
+
+Collected = Callable[[Sequence[dict[str, Any]]], bool]
+
+
+class Peers(Protocol):
+    """The other supervisors of the bot, over the broker."""
+
+    async def ask(
+        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected
+    ) -> Sequence[dict[str, Any]]:
+        """Ask them all and return the replies of those concerned.
+
+        Args:
+            operation: Name of an operation.
+            arguments: As JSON values.
+            timeout_s: How long replies are collected.
+            is_enough: Tells whether the replies so far are all that matter.
+        """

@@ -1,0 +1,118 @@
+"""Commands to Discord on their way through the shard processes, and the desired state that is sent without asking."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any, Final
+
+from gateway_service.errors import ShardUnavailable
+from gateway_service.ipc.messages import Command, CommandDone, SupervisorMessage
+from gateway_service.protocol.constants import Opcode, shard_id_of
+from gateway_service.refusals import ControlError, NotReady
+from gateway_service.supervisor.desired import Desired
+
+# A process answers within its time; so much later it has other troubles, and its watchdog sees to them.
+_GRACE_S: Final = 5.0
+
+
+class Commands:
+    """Sends commands to the processes of shards and waits for what becomes of them."""
+
+    def __init__(self, tell: Callable[[int, SupervisorMessage], None], desired: Desired, num_shards: int) -> None:
+        """Start with none.
+
+        Args:
+            tell: Sends a message to the process of a shard; raises ShardUnavailable.
+            desired: What to send after each new IDENTIFY.
+            num_shards: Of the bot.
+        """
+        self.desired = desired
+        self.counts: Counter[tuple[int, str]] = Counter()
+        """By opcode and outcome."""
+        self._tell = tell
+        self._num_shards = num_shards
+        self._ids = count(1)
+        self._waiting: dict[int, tuple[int, asyncio.Future[CommandDone]]] = {}
+        self._owed: set[int] = set()
+        """Shards that show another presence than desired, because their process did not run."""
+        self._applying: set[asyncio.Task[Any]] = set()
+
+    async def send(self, shard_id: int, op: int, data: Mapping[str, Any], timeout_s: float = 0.0) -> list[Any]:
+        """Send one command; return ``d`` of each dispatch of Discord's answer, none for a timeout of 0.
+
+        Raises:
+            ShardUnavailable: The process of the shard does not run.
+            ControlError: The command was refused, or not answered.
+        """
+        number = next(self._ids)
+        future: asyncio.Future[CommandDone] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = (shard_id, future)
+        try:
+            self._tell(shard_id, Command(id=number, shard_id=shard_id, op=op, data=dict(data), timeout_s=timeout_s))
+            async with asyncio.timeout(timeout_s + _GRACE_S):
+                done = await future
+        except TimeoutError:
+            done = CommandDone(id=number, error=NotReady.code, message="its process does not answer")
+        except ShardUnavailable:
+            self.counts[op, NotReady.code] += 1
+            raise
+        finally:
+            del self._waiting[number]
+        self.counts[op, done.error or "ok"] += 1
+        if done.error is not None:
+            facts = {"code": done.error, "message": f"shard {shard_id}: {done.message}", "shard_id": shard_id}
+            raise ControlError.from_json({**facts, "retry_after_s": done.retry_after_s})
+        return done.result
+
+    async def show_presence(self, shard_ids: Sequence[int]) -> list[int]:
+        """Let shards show their desired presence; return those that do."""
+        shown = await asyncio.gather(*(self._show_presence(shard_id) for shard_id in shard_ids))
+        return [shard_id for shard_id, is_shown in zip(shard_ids, shown, strict=True) if is_shown]
+
+    # What slots tell.
+
+    def done(self, message: CommandDone) -> None:
+        """A process is done with a command."""
+        _, future = self._waiting.get(message.id, (0, None))
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def gone(self, shard_ids: Iterable[int]) -> None:
+        """A process ended, and with it all commands of its shards."""
+        ended = frozenset(shard_ids)
+        for number, (shard_id, future) in self._waiting.items():
+            if shard_id in ended and not future.done():
+                future.set_result(CommandDone(id=number, error=NotReady.code, message="its process ended"))
+
+    def running(self, shard_ids: Iterable[int]) -> None:
+        """A process runs: its shards may have resumed with a presence that was changed meanwhile."""
+        if owed := self._owed & frozenset(shard_ids):
+            self._owed -= owed
+            self._apply(self.show_presence(sorted(owed)))
+
+    def identified(self, shard_id: int) -> None:
+        """A shard begins a new session: its presence is in the IDENTIFY, its voice channels follow."""
+        self._owed.discard(shard_id)
+        for guild_id, voice in self.desired.voice_states().items():
+            if shard_id_of(guild_id, self._num_shards) == shard_id:
+                self._apply(self._quietly(shard_id, Opcode.VOICE_STATE_UPDATE, voice))
+
+    async def _show_presence(self, shard_id: int) -> bool:
+        presence = await self.desired.presence_of(shard_id)
+        is_sent = await self._quietly(shard_id, Opcode.PRESENCE_UPDATE, presence or {})
+        if not is_sent:
+            self._owed.add(shard_id)
+        return is_sent
+
+    async def _quietly(self, shard_id: int, op: int, data: Mapping[str, Any]) -> bool:
+        try:
+            await self.send(shard_id, op, data)
+        except (ShardUnavailable, ControlError):
+            return False
+        return True
+
+    def _apply(self, applying: Any) -> None:
+        task = asyncio.ensure_future(applying)
+        self._applying.add(task)
+        task.add_done_callback(self._applying.discard)

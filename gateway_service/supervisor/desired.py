@@ -1,0 +1,75 @@
+"""What operators want the bot to show and where it shall be: kept in the store, applied after each new IDENTIFY."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from gateway_service.state import State
+
+_PRESENCE: Final = "presence:"
+_VOICE: Final = "voice:"
+
+PresenceOf = Callable[[int], Awaitable[dict[str, Any] | None]]
+
+
+class Desired:
+    """Presences by shard and voice channels by guild. A session that resumes keeps both; a new one starts without."""
+
+    def __init__(self, state: State, kept: Mapping[str, str], configured: PresenceOf) -> None:
+        """Take over what was kept.
+
+        Args:
+            state: Where it is kept.
+            kept: What ``state.desired()`` said.
+            configured: The presence of a shard for which none is kept.
+        """
+        self._state = state
+        self._configured = configured
+        self._presences = _numbered(kept, _PRESENCE)
+        self._voice_states = _numbered(kept, _VOICE)
+
+    async def presence_of(self, shard_id: int) -> dict[str, Any] | None:
+        """Return what a shard shall show; None for nothing in particular."""
+        if shard_id in self._presences:
+            return self._presences[shard_id]
+        return await self._configured(shard_id)
+
+    def voice_states(self) -> Mapping[int, dict[str, Any]]:
+        """Return ``d`` of op 4 for each guild in which the bot shall be in a voice channel."""
+        return self._voice_states
+
+    async def set_presence(self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]) -> None:
+        """Keep ``presence`` for these shards; None forgets what is kept.
+
+        Raises:
+            StateUnavailable: It cannot be kept.
+        """
+        text = None if presence is None else orjson.dumps(dict(presence)).decode()
+        await asyncio.to_thread(self._state.desire, {f"{_PRESENCE}{shard_id}": text for shard_id in shard_ids})
+        for shard_id in shard_ids:
+            if presence is None:
+                self._presences.pop(shard_id, None)
+            else:
+                self._presences[shard_id] = dict(presence)
+
+    async def set_voice_state(self, guild_id: int, voice: Mapping[str, Any]) -> None:
+        """Keep the voice channel of a guild; a ``channel_id`` of null forgets it.
+
+        Raises:
+            StateUnavailable: It cannot be kept.
+        """
+        is_left = voice.get("channel_id") is None
+        text = None if is_left else orjson.dumps(dict(voice)).decode()
+        await asyncio.to_thread(self._state.desire, {f"{_VOICE}{guild_id}": text})
+        if is_left:
+            self._voice_states.pop(guild_id, None)
+        else:
+            self._voice_states[guild_id] = dict(voice)
+
+
+def _numbered(kept: Mapping[str, str], prefix: str) -> dict[int, dict[str, Any]]:
+    return {
+        int(name.removeprefix(prefix)): orjson.loads(text) for name, text in kept.items() if name.startswith(prefix)
+    }

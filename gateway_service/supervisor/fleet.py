@@ -1,0 +1,108 @@
+"""The shards and processes of a supervisor as its operator sees them: looked at, restarted, spoken through."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from gateway_service.errors import ShardUnavailable
+from gateway_service.ipc.messages import RestartMode, RestartShard, SupervisorMessage
+from gateway_service.protocol.constants import Opcode, shard_id_of
+from gateway_service.supervisor.commands import Commands
+from gateway_service.supervisor.desired import Desired
+from gateway_service.supervisor.slot import Slot
+from gateway_service.supervisor.status import Snapshot
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Fleet:
+    """Every slot of a supervisor."""
+
+    def __init__(self, num_shards: int, desired: Desired) -> None:
+        """Start without slots; they are set when they are made."""
+        self.num_shards = num_shards
+        self.slots: tuple[Slot, ...] = ()
+        self.commands = Commands(self._tell, desired, num_shards)
+
+    def snapshot(self) -> Snapshot:
+        """Return where every shard and process is now, as of their last reports."""
+        shards = [shard for slot in self.slots for shard in slot.shards()]
+        return Snapshot(
+            num_shards=self.num_shards,
+            shards=tuple(sorted(shards, key=lambda shard: shard.shard_id)),
+            processes=tuple(slot.snapshot() for slot in self.slots),
+            commands=self.commands.counts,
+        )
+
+    def slot_of(self, shard_id: int) -> Slot:
+        """Return the slot of a shard.
+
+        Raises:
+            ShardUnavailable: It does not belong to this service.
+        """
+        for slot in self.slots:
+            if shard_id in slot.shard_ids:
+                return slot
+        raise ShardUnavailable(shard_id, "it does not belong to this service")
+
+    def grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
+        """Hand a permit on to the process of a shard."""
+        self.slot_of(shard_id).grant(shard_id, presence)
+
+    def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
+        """Let a shard make another connection: RESUME its session at once, or end it and IDENTIFY when it may.
+
+        Raises:
+            ShardUnavailable: It does not run here.
+        """
+        log_event(_log, logging.INFO, LogEvent.SHARD_RESTARTING, shard_id=shard_id, mode=mode)
+        self._tell(shard_id, RestartShard(shard_id=shard_id, mode=mode))
+
+    async def restart_process(self, index: int) -> None:
+        """Let a shard process drain and start again; return when it runs. Its shards resume.
+
+        Raises:
+            ShardUnavailable: It does not run.
+        """
+        await self.slots[index].restart()
+
+    async def command(self, shard_id: int, op: int, data: Mapping[str, Any], timeout_s: float = 0.0) -> list[Any]:
+        """Send a command to Discord; return ``d`` of each dispatch that answers it.
+
+        Args:
+            shard_id: A shard of this supervisor.
+            op: 3, 4, 8, 31 or 43.
+            data: ``d`` of the command.
+            timeout_s: How long to wait for the answer; 0 returns when the shard has queued the command.
+
+        Raises:
+            ShardUnavailable: The shard's process does not run.
+            ControlError: The command was refused, or not answered.
+        """
+        return await self.commands.send(shard_id, op, data, timeout_s)
+
+    async def set_presence(self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]) -> list[int]:
+        """Keep a presence for shards of ours, and let them show it; None goes back to the configured one.
+
+        Returns:
+            The shards that show it now or as soon as they are live; the others will when their process runs.
+
+        Raises:
+            StateUnavailable: It cannot be kept; nothing was changed.
+        """
+        await self.commands.desired.set_presence(presence, shard_ids)
+        return await self.commands.show_presence(shard_ids)
+
+    async def set_voice_state(self, guild_id: int, voice: Mapping[str, Any]) -> None:
+        """Keep the voice channel of a guild until it is left, and let its shard enter it.
+
+        Raises:
+            ShardUnavailable: The shard's process does not run.
+            StateUnavailable: It cannot be kept; nothing was changed.
+        """
+        await self.commands.desired.set_voice_state(guild_id, voice)
+        await self.command(shard_id_of(guild_id, self.num_shards), Opcode.VOICE_STATE_UPDATE, voice)
+
+    def _tell(self, shard_id: int, message: SupervisorMessage) -> None:
+        self.slot_of(shard_id).tell(shard_id, message)

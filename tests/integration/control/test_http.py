@@ -1,0 +1,193 @@
+"""Every operation through the HTTP door, for shards of both supervisors."""
+
+import json
+
+import httpx
+import pytest
+
+from gateway_service.protocol.constants import Opcode
+from tests.support.control_stack import CONTROL_TOKEN, NUM_SHARDS, READ_TOKEN
+from tests.support.waiting import wait_until
+
+
+def test_the_shards_of_this_host_are_listed(stack):
+    answer = stack.ok("GET /v1/shards")
+
+    assert [shard["shard_id"] for shard in answer["result"]["shards"]][:4] == [0, 1, 2, 3]
+    assert {shard["state"] for shard in answer["result"]["shards"]} == {"live"}
+    assert answer["host"].startswith("gateway@")
+    assert answer["caller"] == "http:operator@127.0.0.1"
+    assert answer["took_ms"] > 0
+
+
+def test_one_shard(stack):
+    shard = stack.ok("GET /v1/shards/2")["result"]["shard"]
+
+    assert (shard["shard_id"], shard["state"]) == (2, "live")
+
+
+def test_processes(stack):
+    processes = stack.ok("GET /v1/processes")["result"]["processes"]
+
+    assert [process["shard_ids"] for process in processes][:2] == [[0, 1], [2, 3]]
+    assert {process["state"] for process in processes} == {"RUNNING"}
+
+
+def test_a_shard_resumes_on_request(stack):
+    resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
+
+    answer = stack.ok("POST /v1/shards/1/restart?mode=resume&wait_s=60")
+
+    assert answer["result"] == {"shard_ids": [1], "outcome": "resumed"}
+    assert len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1
+
+
+def test_a_presence_is_shown_and_kept_over_a_new_session(stack):
+    stack.ok("PUT /v1/presence", json={"presence": {"status": "dnd"}, "shard_ids": [0]})
+    wait_until(lambda: stack.simulator.presences.get(0, {}).get("status") == "dnd")
+
+    stack.ok("POST /v1/shards/0/restart?mode=identify&wait_s=60")
+
+    identify = stack.simulator.transcript.payloads(Opcode.IDENTIFY, shard_id=0)[-1]
+    assert identify.data["presence"]["status"] == "dnd"
+
+
+def test_a_voice_channel_is_entered_again_in_a_new_session(stack):
+    guild_id = stack.guild_of(2)
+    stack.ok(f"PUT /v1/voice/{guild_id}", json={"channel_id": "123456789012345678", "self_deaf": True})
+    joins = wait_until(lambda: stack.simulator.transcript.payloads(Opcode.VOICE_STATE_UPDATE, shard_id=2))
+
+    stack.ok("POST /v1/shards/2/restart?mode=identify&wait_s=60")
+
+    again = wait_until(lambda: stack.simulator.transcript.payloads(Opcode.VOICE_STATE_UPDATE, shard_id=2)[len(joins) :])
+    assert again[0].data == {
+        "guild_id": str(guild_id),
+        "channel_id": "123456789012345678",
+        "self_mute": False,
+        "self_deaf": True,
+    }
+    stack.ok(f"PUT /v1/voice/{guild_id}", json={})
+
+
+def test_all_chunks_of_the_members_are_gathered(stack):
+    guild_id = stack.guild_of(3)
+
+    result = stack.ok(f"POST /v1/guilds/{guild_id}/members", json={"timeout_s": 60})["result"]
+
+    assert result["chunks"] == 3
+    assert len(result["members"]) == 2501
+
+
+def test_members_by_id(stack):
+    members = stack.ok(f"POST /v1/guilds/{stack.guild_of(1)}/members", json={"user_ids": ["1"]})["result"]
+
+    assert members["not_found"] == ["1"]
+
+
+def test_soundboard_sounds_and_channel_info(stack):
+    guild_id = stack.guild_of(0)
+
+    sounds = stack.ok(f"POST /v1/guilds/{guild_id}/soundboard-sounds", json={})["result"]
+    info = stack.ok(f"POST /v1/guilds/{guild_id}/channel-info", json={"fields": ["status"]})["result"]
+
+    assert (sounds["guild_id"], info["guild_id"]) == (str(guild_id), str(guild_id))
+    assert "soundboard_sounds" in sounds["data"]
+    assert "channels" in info["data"]
+
+
+def test_a_guild_is_found(stack):
+    where = stack.ok(f"GET /v1/guilds/{stack.guild_of(3)}")["result"]
+
+    assert (where["shard_id"], where["num_shards"], where["state"]) == (3, NUM_SHARDS, "live")
+
+
+def test_the_ledger_has_every_shard_of_this_host(stack):
+    rows = stack.ok("GET /v1/ledger")["result"]["rows"]
+
+    assert [row["shard_id"] for row in rows][:4] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "body", "status", "code"),
+    [
+        ("GET /v1/shards/99", None, 404, "unknown_shard"),
+        ("GET /v1/shards/x", None, 422, "invalid_argument"),
+        ("POST /v1/shards/1/restart?mode=sideways", None, 422, "invalid_argument"),
+        ("PUT /v1/presence", {"presence": {"status": "busy"}}, 422, "invalid_argument"),
+        ("PUT /v1/presence", {"presense": {}}, 422, "invalid_argument"),
+        ("GET /v1/nothing", None, 404, "not_found"),
+        ("DELETE /v1/shards", None, 405, "not_found"),
+        ("PUT /v1/presence", {"presence": {"status": "x" * 70_000}}, 413, "too_large"),
+        ("PUT /v1/presence", {"presence": {"activities": [{"name": "x" * 5000}]}, "shard_ids": [0]}, 413, "too_large"),
+        ("POST /v1/guilds/1/members", {"query": "x" * 101, "limit": 1}, 422, "invalid_argument"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_fault_has_its_code(stack, request_line, body, status, code):
+    response = stack.request(request_line, json=body)
+    problem = response.json()
+
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, problem["code"], problem["status"]) == (status, code, status)
+    assert problem["host"].startswith("gateway@")
+
+
+def test_a_token_is_wanted_and_its_scope_counts(stack):
+    base_url = stack.clients[0].base_url
+    with (
+        httpx.Client(base_url=base_url) as anyone,
+        httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {READ_TOKEN}"}) as reader,
+    ):
+        assert anyone.get("/v1/shards").json()["code"] == "unauthorized"
+        assert anyone.get("/livez").status_code == 200
+        assert reader.get("/v1/shards/0").status_code == 200
+        refused = reader.post("/v1/shards/0/restart")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+def test_a_call_sent_again_with_its_key_is_carried_out_once(stack):
+    before = len(stack.simulator.transcript.payloads(Opcode.RESUME))
+    headers = {"Idempotency-Key": "once"}
+
+    first = stack.ok("POST /v1/shards/3/restart?wait_s=60", headers=headers)
+    second = stack.ok("POST /v1/shards/3/restart?wait_s=60", headers=headers)
+    other = stack.request("POST /v1/shards/2/restart", headers=headers)
+
+    assert first == second
+    assert other.json()["code"] == "invalid_argument"
+    assert len(stack.simulator.transcript.payloads(Opcode.RESUME)) == before + 1
+
+
+def test_changes_are_streamed(stack):
+    headers = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
+    with httpx.stream("GET", f"{stack.clients[0].base_url}/v1/events", headers=headers, timeout=60) as response:
+        lines = response.iter_lines()
+        first = json.loads(next(line for line in lines if line.startswith("data: "))[6:])
+        stack.ok("POST /v1/shards/0/restart")
+        changed = next(
+            shard
+            for shard in (json.loads(line[6:]) for line in lines if line.startswith("data: "))
+            if shard["shard_id"] == 0 and shard["since"] != first["since"]
+        )
+
+    assert first["shard_id"] == 0
+    assert changed["host"] == first["host"]
+
+
+def test_metrics_are_those_of_the_table_and_have_no_guild(stack):
+    text = stack.request("GET /metrics").text
+
+    assert 'gateway_dispatches_received_total{shard="0"}' in text
+    assert 'gateway_confirm_latency_seconds_bucket{le="+Inf",process="0"}' in text
+    assert 'gateway_commands_total{op="8",outcome="ok"}' in text
+    assert not any(str(guild_id) in text for guild_id in stack.simulator.guild_ids)
+
+
+def test_the_description_is_served_and_the_page_fetches_nothing_from_elsewhere(stack):
+    spec = stack.ok("GET /openapi.json")
+    page = stack.request("GET /docs").text
+
+    assert spec["paths"]["/v1/shards/{shard_id}/restart"]["post"]["summary"]
+    assert "http://" not in page.replace("http://${location.host}", "")
+    assert "https://" not in page

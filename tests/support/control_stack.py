@@ -1,0 +1,110 @@
+"""A bot of eight shards in two supervisors on one broker, operated through their control APIs."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway_service.simulator import Simulator, SimulatorConfig
+from tests.support.service import Service, running_service
+from tests.support.waiting import wait_until
+
+READ_TOKEN = "read-token-0123456789"
+CONTROL_TOKEN = "control-token-0123456789"
+NUM_SHARDS = 8
+
+
+class BackgroundSimulator:
+    """A simulator on an event loop in a thread of its own, for tests that have none."""
+
+    def __init__(self, config: SimulatorConfig) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="simulator", daemon=True)
+        self._simulator = Simulator(config)
+
+    def __enter__(self) -> Simulator:
+        self._thread.start()
+        self.run(self._simulator.__aenter__())
+        return self._simulator
+
+    def __exit__(self, *_exc: object) -> None:
+        self.run(self._simulator.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+
+class Stack:
+    """Both services and a client for each: shards 0 to 3 on the first, 4 to 7 on the second."""
+
+    def __init__(self, simulator: Simulator, services: list[Service], broker_url: str) -> None:
+        self.simulator = simulator
+        self.services = services
+        self.broker_url = broker_url
+        self.clients = [
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{service.control_port()}",
+                headers={"Authorization": f"Bearer {CONTROL_TOKEN}"},
+                timeout=60.0,
+            )
+            for service in services
+        ]
+        self.seen: list[str] = []
+        """Every reply, to search for secrets."""
+
+    def request(self, request_line: str, *, service: int = 0, **arguments: Any) -> httpx.Response:
+        """Send ``METHOD PATH``."""
+        method, _, path = request_line.partition(" ")
+        response = self.clients[service].request(method, path, **arguments)
+        self.seen.append(response.text)
+        return response
+
+    def ok(self, request_line: str, *, service: int = 0, **arguments: Any) -> Any:
+        response = self.request(request_line, service=service, **arguments)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def guild_of(self, shard_id: int) -> int:
+        return next(g for g in self.simulator.guild_ids if (g >> 22) % NUM_SHARDS == shard_id)
+
+    def wait_until_live(self) -> None:
+        for client in self.clients:
+            wait_until(lambda client=client: client.get("/readyz").status_code == 200)
+
+
+@contextmanager
+def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
+    tokens = directory / "tokens"
+    tokens.write_text(f"# two tokens\ndashboard read {READ_TOKEN}\noperator control {CONTROL_TOKEN}\n")
+    config = SimulatorConfig(
+        shards=NUM_SHARDS, guilds=32, members_per_guild=2500, max_concurrency=NUM_SHARDS, identify_window_s=0.0
+    )
+    with ExitStack() as stack:
+        simulator = stack.enter_context(BackgroundSimulator(config))
+        services = [
+            stack.enter_context(
+                running_service(
+                    simulator,
+                    broker_url,
+                    directory / name,
+                    f"--shards={shards}",
+                    f"--shard-count={NUM_SHARDS}",
+                    "--processes=2",
+                    "--log-format=json",
+                    f"--control-tokens-file={tokens}",
+                )
+            )
+            for name, shards in (("first", "0-3"), ("second", "4-7"))
+        ]
+        running = Stack(simulator, services, broker_url)
+        running.wait_until_live()
+        yield running
+        for client in running.clients:
+            client.close()

@@ -1,0 +1,84 @@
+"""A fleet that does what a test says, for the control plane without processes."""
+
+from gateway_service.ipc.messages import ProcessStatus, ShardStatus
+from gateway_service.supervisor import ProcessSnapshot, Snapshot
+
+
+def shard(shard_id, state="live", **fields):
+    return ShardStatus(shard_id=shard_id, state=state, since=1.0, **fields)
+
+
+def process(index, shard_ids, state="RUNNING", broker="up", broker_error=None):
+    status = ProcessStatus(broker=broker, broker_error=broker_error) if state == "RUNNING" else None
+    return ProcessSnapshot(
+        index=index,
+        state=state,
+        since=1.0,
+        pid=100 + index,
+        shard_ids=tuple(shard_ids),
+        restarts=0,
+        last_exit=None,
+        status=status,
+    )
+
+
+def snapshot(*shards, num_shards=None, processes=None):
+    ids = [each.shard_id for each in shards]
+    return Snapshot(
+        num_shards=num_shards or len(shards), shards=shards, processes=tuple(processes or [process(0, ids)])
+    )
+
+
+class FakeFleet:
+    """Keeps what it was asked for."""
+
+    def __init__(self, *shards, num_shards=None, processes=None):
+        self.shards = {each.shard_id: each for each in shards}
+        self.num_shards = num_shards
+        self.processes = processes
+        self.restarted = []
+        self.commands = []
+        self.presences = {}
+        self.answer = []
+        self.on_restart = lambda _index: None
+
+    def snapshot(self):
+        return snapshot(*self.shards.values(), num_shards=self.num_shards, processes=self.processes)
+
+    def change(self, shard_id, **fields):
+        self.shards[shard_id] = self.shards[shard_id].model_copy(update=fields)
+
+    def restart_shard(self, shard_id, mode):
+        self.restarted.append((shard_id, mode))
+
+    async def restart_process(self, index):
+        self.restarted.append(index)
+        self.on_restart(index)
+
+    async def command(self, shard_id, op, data, timeout_s=0.0):
+        self.commands.append((shard_id, int(op), data, timeout_s))
+        return self.answer
+
+    async def set_presence(self, presence, shard_ids):
+        self.presences.update(dict.fromkeys(shard_ids, presence))
+        return list(shard_ids)
+
+    async def set_voice_state(self, guild_id, voice):
+        self.commands.append((guild_id, 4, voice, 0.0))
+
+
+class FakePeers:
+    """Other supervisors with ready answers."""
+
+    def __init__(self, *answers):
+        self.answers = answers
+        self.asked = []
+
+    async def ask(self, operation, arguments, *, timeout_s, is_enough):  # noqa: ARG002 - answers are ready
+        self.asked.append((operation, arguments))
+        given = []
+        for answer in self.answers:
+            given.append(answer)
+            if is_enough(given):
+                break
+        return given

@@ -1,0 +1,192 @@
+"""From a door to an operation: arguments, whose shard it is, what becomes of the others."""
+
+import pytest
+
+from gateway_service.control.control import Control, operation_named
+from gateway_service.control.local import Host
+from gateway_service.errors import ShardUnavailable
+from gateway_service.refusals import InvalidArgument, NotReady, OtherHost, RateLimited, TooLarge, UnknownShard
+from tests.support.fleet import FakeFleet, FakePeers, shard
+
+GUILD_OF_0, GUILD_OF_3 = 4 << 22, 3 << 22
+
+
+def control(*, peers=None, stops=None):
+    fleet = FakeFleet(shard(0), shard(1, received=5, published=3), num_shards=4)
+    stops = [] if stops is None else stops
+    return fleet, Control(Host(fleet, "gateway@here", stops.append), peers)
+
+
+async def perform(subject, name, **arguments):
+    return await subject.perform(operation_named(name), arguments, "test")
+
+
+async def test_an_answer_says_who_and_where():
+    _, subject = control()
+
+    answer = await perform(subject, "shard", shard_id=1)
+
+    assert (answer.operation, answer.host, answer.caller) == ("shard", "gateway@here", "test")
+    assert answer.took_ms >= 0
+    assert (answer.result.shard.shard_id, answer.result.shard.lag) == (1, 2)
+
+
+async def test_a_shard_of_ours_is_restarted_here():
+    fleet, subject = control(peers=FakePeers())
+
+    await perform(subject, "restart_shard", shard_id=1, mode="identify")
+
+    assert fleet.restarted == [(1, "identify")]
+
+
+async def test_a_shard_of_another_host_is_restarted_there():
+    there = {"operation": "restart_shard", "host": "gateway@there", "caller": "x", "took_ms": 1.0}
+    peers = FakePeers({**there, "result": {"shard_ids": [3], "outcome": "requested"}})
+    fleet, subject = control(peers=peers)
+
+    answer = await perform(subject, "restart_shard", shard_id=3)
+
+    assert answer.host == "gateway@there"
+    assert fleet.restarted == []
+    assert peers.asked == [("restart_shard", {"shard_id": 3})]
+
+
+async def test_what_another_host_refuses_is_refused_with_its_code():
+    refusal = {"code": "rate_limited", "message": "later", "host": "gateway@there", "retry_after_s": 2.0}
+    _, subject = control(peers=FakePeers({"error": refusal}))
+
+    with pytest.raises(RateLimited, match="later") as refused:
+        await perform(subject, "request_guild_members", guild_id=GUILD_OF_3)
+
+    assert (refused.value.host, refused.value.retry_after_s) == ("gateway@there", 2.0)
+
+
+async def test_a_host_that_does_not_answer_is_named_by_its_shard():
+    _, subject = control(peers=FakePeers())
+
+    with pytest.raises(OtherHost, match=r"shard 3 is not run by gateway@here") as refused:
+        await perform(subject, "restart_shard", shard_id=3)
+
+    assert refused.value.shard_id == 3
+
+
+async def test_there_is_no_such_shard():
+    _, subject = control()
+
+    with pytest.raises(UnknownShard, match="there is no shard 4: the bot has 4, ids go from 0 to 3"):
+        await perform(subject, "shard", shard_id=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("shard", {}, "shard: shard_id: Field required"),
+        ("shard", {"shard_id": "x"}, "shard: shard_id: Input should be a valid integer"),
+        ("shard", {"shard": 1}, "shard: shard_id: Field required; shard: Extra inputs"),
+        ("restart_shard", {"shard_id": 1, "mode": "x"}, "restart_shard: mode: Input should be 'resume' or 'identify'"),
+        (
+            "update_presence",
+            {"presence": {"status": "busy"}},
+            "update_presence: presence: has an unknown status 'busy'",
+        ),
+        ("request_guild_members", {"guild_id": 1, "query": "a", "user_ids": [1]}, "takes either query or user_ids"),
+    ],
+)
+async def test_bad_arguments_are_one_sentence_each(name, arguments, sentence):
+    _, subject = control()
+
+    with pytest.raises(InvalidArgument) as refused:
+        await perform(subject, name, **arguments)
+
+    assert sentence in str(refused.value)
+
+
+async def test_all_shards_of_all_hosts_are_one_list():
+    there = [{**shard(i).model_dump(), "host": "gateway@there", "process": 0} for i in (2, 3)]
+    answer = {"shard_ids": [2, 3], "result": {"num_shards": 4, "shards": there}}
+    _, subject = control(peers=FakePeers(answer))
+
+    answer = await perform(subject, "shards")
+
+    assert [(each.shard_id, each.host) for each in answer.result.shards] == [
+        (0, "gateway@here"),
+        (1, "gateway@here"),
+        (2, "gateway@there"),
+        (3, "gateway@there"),
+    ]
+    assert answer.failures == []
+
+
+async def test_what_one_host_did_counts_though_another_is_silent():
+    fleet, subject = control(peers=FakePeers())
+
+    answer = await perform(subject, "update_presence", presence={"status": "idle"})
+
+    assert fleet.presences == {0: {"status": "idle"}, 1: {"status": "idle"}}
+    assert [(failure.code, failure.shard_id) for failure in answer.failures] == [("other_host", 2), ("other_host", 3)]
+
+
+async def test_a_broadcast_for_shards_of_others_is_not_answered():
+    _, subject = control()
+
+    assert await subject.perform_here(operation_named("restart_shard"), {"shard_id": 3}, "test") is None
+
+
+async def test_a_presence_that_no_identify_could_carry_is_refused():
+    fleet, subject = control()
+
+    with pytest.raises(TooLarge):
+        await perform(subject, "update_presence", presence={"activities": [{"name": "x" * 3100}]}, shard_ids=[0])
+
+    assert fleet.presences == {}
+
+
+async def test_members_are_joined_over_chunks():
+    fleet, subject = control()
+    fleet.answer = [{"members": [{"a": 1}], "not_found": ["7"]}, {"members": [{"b": 2}]}]
+
+    answer = await perform(subject, "request_guild_members", guild_id=str(GUILD_OF_0), timeout_s=3)
+
+    assert answer.result.members == [{"a": 1}, {"b": 2}]
+    assert (answer.result.not_found, answer.result.chunks) == (["7"], 2)
+    assert fleet.commands == [
+        (0, 8, {"guild_id": str(GUILD_OF_0), "presences": False, "query": "", "limit": 0}, 3.0),
+    ]
+
+
+async def test_a_process_that_does_not_run_is_not_ready():
+    fleet, subject = control()
+
+    def refuse(shard_id, _mode):
+        raise ShardUnavailable(shard_id, "its process is BACKOFF")
+
+    fleet.restart_shard = refuse
+    with pytest.raises(NotReady, match="its process is BACKOFF"):
+        await perform(subject, "restart_shard", shard_id=0)
+
+
+async def test_calls_are_counted_and_logged_without_their_content(caplog):
+    caplog.set_level("INFO")
+    _, subject = control(peers=FakePeers())
+
+    await perform(subject, "update_presence", presence={"activities": [{"name": "private"}]}, shard_ids=[0])
+    with pytest.raises(UnknownShard):
+        await perform(subject, "restart_shard", shard_id=9)
+
+    assert subject.calls == {("update_presence", "ok"): 1, ("restart_shard", "unknown_shard"): 1}
+    fields = [record.event_fields for record in caplog.records]
+    assert [(each["operation"], each["caller"], each["outcome"]) for each in fields] == [
+        ("update_presence", "test", "ok"),
+        ("restart_shard", "test", "unknown_shard"),
+    ]
+    assert "private" not in str(fields)
+
+
+async def test_drain_stops_this_supervisor():
+    stops = []
+    _, subject = control(stops=stops)
+
+    answer = await perform(subject, "drain")
+
+    assert stops == ["drain was asked for"]
+    assert answer.result.shard_ids == [0, 1]

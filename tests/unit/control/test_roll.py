@@ -1,0 +1,70 @@
+"""A rolling restart: one process at a time, halted by what must not happen."""
+
+import asyncio
+
+import pytest
+
+from gateway_service.control.roll import Roll, lost_between
+from gateway_service.refusals import Busy
+from tests.support.fleet import FakeFleet, process, shard
+
+
+def fleet():
+    return FakeFleet(
+        shard(0, session="a", received_seq=9, published_seq=9),
+        shard(1, session="b", received_seq=9, published_seq=7),
+        processes=[process(0, [0]), process(1, [1])],
+    )
+
+
+async def ended(roll):
+    while roll.view().state == "rolling":
+        await asyncio.sleep(0)
+    return roll.view()
+
+
+async def test_processes_restart_in_turn_and_nothing_is_spent():
+    subject = fleet()
+    subject.on_restart = lambda index: subject.change(index, resumes=1)
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=10.0)
+    with pytest.raises(Busy):
+        roll.begin(max_resume_s=10.0)
+    view = await ended(roll)
+
+    assert subject.restarted == [0, 1]
+    assert (view.state, view.processes_done, view.resumes) == ("done", 2, 2)
+    assert (view.identifies_used, view.dispatches_lost) == (0, 0)
+
+
+async def test_a_session_that_ended_halts_the_roll():
+    subject = fleet()
+    subject.on_restart = lambda index: subject.change(index, identifies=1, session="new")
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=10.0)
+    view = await ended(roll)
+
+    assert subject.restarted == [0]
+    assert (view.state, view.identifies_used) == ("halted", 1)
+    assert view.reason == "the shards of process 0 used 1 identifies and lost 0 dispatches"
+
+
+async def test_a_shard_that_does_not_come_back_halts_the_roll():
+    subject = fleet()
+    subject.on_restart = lambda index: subject.change(index, state="resuming")
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=0.0)
+    view = await ended(roll)
+
+    assert view.reason == "shard 0 of process 0 was not live within 0 s"
+    assert subject.restarted == [0]
+
+
+@pytest.mark.parametrize(("session", "lost"), [("b", 0), ("new", 2), (None, 2)])
+def test_only_what_a_session_took_with_it_is_lost(session, lost):
+    before = [shard(1, session="b", received_seq=9, published_seq=7)]
+
+    assert lost_between(before, [shard(1, session=session)]) == lost
