@@ -1,0 +1,114 @@
+"""The broker goes away and comes back. By hand for as long as it matters: ``--outage-seconds 300``."""
+
+import asyncio
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from kombu import Connection
+
+from gateway_service.embedded import PrivateRabbitMQ
+from gateway_service.protocol.constants import Opcode
+from gateway_service.simulator import Simulator, SimulatorConfig
+from gateway_service.worker.topology import event_queue
+from tests.support.service import running_service
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.rabbitmq
+
+SHARDS = 8
+HEARTBEAT_S = 5.0
+# A shard process without dispatches has 90 MB, and the outbox 64 MiB of its own.
+MAX_RSS_BYTES = 256 * 1024 * 1024
+_DRAIN_TIMEOUT_S = 300.0
+_POLL_S = 0.2
+
+
+def rss_bytes(pid: int) -> int:
+    """Return the most memory that a process ever had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+class Queue:
+    """The queue of one event, read as a worker would get it."""
+
+    def __init__(self, broker_url: str, event: str) -> None:
+        self._url = broker_url
+        self._queue = event_queue(event)
+        with Connection(broker_url) as connection:
+            self._queue(connection.default_channel).declare()
+
+    def take_all(self) -> list[str]:
+        """Take every message and return their ids in order."""
+        ids = []
+        with Connection(self._url) as connection:
+            queue = self._queue(connection.default_channel)
+            while (message := queue.get(no_ack=True)) is not None:
+                ids.append(message.headers["id"])
+        return ids
+
+
+def assert_in_order(ids: list[str]) -> None:
+    """Fail when a dispatch comes behind a later one of its session, repeats left out."""
+    seen: dict[str, int] = defaultdict(int)
+    known = set()
+    for each in ids:
+        session, _, seq = each.partition("-")
+        if each not in known:
+            known.add(each)
+            assert int(seq) > seen[session], f"{each} comes behind {seen[session]}"
+            seen[session] = int(seq)
+
+
+def assert_no_heartbeat_missed(simulator: Simulator) -> None:
+    for shard_id in range(SHARDS):
+        beats = [record.at for record in simulator.transcript.payloads(Opcode.HEARTBEAT, shard_id=shard_id)]
+        assert max(later - earlier for earlier, later in pairwise(beats)) < 2 * HEARTBEAT_S
+
+
+async def test_a_broker_that_is_away_costs_time_and_nothing_else(
+    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    config = SimulatorConfig(
+        shards=SHARDS,
+        guilds=10 * SHARDS,
+        max_concurrency=SHARDS,
+        heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
+        replay_ttl_s=30.0,  # far less than a long outage: what helps is the disk
+        transcript_limit=1_000_000,
+    )
+    rate: float = pytestconfig.getoption("chaos_rate")
+    queue = Queue(rabbitmq_url, "MESSAGE_CREATE")
+    async with Simulator(config) as simulator:
+        flags = ("--shard-count", str(SHARDS), "--processes", "2")
+        with running_service(simulator, rabbitmq_url, tmp_path, *flags) as service:
+            await simulator.wait_for_shards(range(SHARDS))
+            traffic = asyncio.create_task(simulator.traffic(rate))
+            await until(lambda: simulator.sent.by_event["MESSAGE_CREATE"] > rate)
+            await asyncio.to_thread(rabbitmq.stop)
+            await asyncio.sleep(pytestconfig.getoption("outage_seconds"))
+            await asyncio.to_thread(rabbitmq.start)
+            pids = service.shard_pids()
+            back_at = simulator.sent.total
+            await until(lambda: simulator.sent.total > back_at + rate)
+            traffic.cancel()
+
+            taken: list[str] = []
+
+            def is_complete() -> bool:
+                taken.extend(queue.take_all())
+                return len(set(taken)) >= simulator.sent.by_event["MESSAGE_CREATE"]
+
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+                while not await asyncio.to_thread(is_complete):
+                    await asyncio.sleep(_POLL_S)
+
+            assert len(set(taken)) == simulator.sent.by_event["MESSAGE_CREATE"]
+            assert_in_order(taken)
+            assert_no_heartbeat_missed(simulator)
+            assert len(simulator.transcript.payloads(Opcode.IDENTIFY)) == SHARDS
+            assert max(map(rss_bytes, pids)) < MAX_RSS_BYTES
+            assert service.stop() == 0
