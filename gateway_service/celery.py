@@ -1,5 +1,7 @@
 """The Celery application of ``celery -A gateway_service worker``: its tasks are the handlers of ``GATEWAY_TASKS``."""
 
+import sys
+
 from gateway_service.worker import app
 
 __all__ = ["app"]
@@ -7,3 +9,9 @@ __all__ = ["app"]
 # Importing a handler, as a test or another project does, must not replace that project's own current app;
 # naming us with -A asks for it.
 app.set_current()
+
+# The registry needs the libraries of a supervisor, so that a worker does not load it.
+if {"inspect", "control"} & set(sys.argv):
+    from gateway_service.control import celery_commands
+
+    celery_commands.install()

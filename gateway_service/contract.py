@@ -23,6 +23,12 @@ DEAD_QUEUE: Final = "gateway.dead"
 RETRIES_EXCHANGE: Final = "gateway.retries"
 """Topic exchange, routing key = queue name: a retry goes back to its own queue and to no other group's."""
 DEFAULT_GROUP: Final = "default"
+
+# Remote control between supervisors, and from tasks to them, over Celery's own mailboxes.
+GATEWAY_NODES: Final = "gateway@*"
+"""Pattern of the node names of supervisors. Only asked by it, ordinary workers neither run a command nor answer."""
+ASKED_BY: Final = "asked_by"
+"""Argument with the name of who asks; the reply to it is whole and typed, one without it is for people to read."""
 LANES: Final = 64
 """All dispatches of one guild have the same lane; a subscriber that needs their order divides the lanes among its
 workers. See :func:`lane_of`."""

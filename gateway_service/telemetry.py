@@ -46,6 +46,8 @@ class LogEvent(StrEnum):
     )
     CONTROL_FAILED = "control.failed", "a door of the control plane met an error of its own; shards are not affected"
     CONTROL_LISTENING = "control.listening", "the control API answers at this address"
+    CONTROL_ROAD_LOST = "control.road_lost", "remote control has no connection to the broker; it is made again"
+    CONTROL_ROAD_OPEN = "control.road_open", "remote control over the broker answers under this node name"
     GATEWAY_INFO = "gateway.info", "what GET /gateway/bot said: URL, shards, max_concurrency, identify budget"
     OUTBOX_RUNG = "outbox.rung", "a shard process is on another rung of the ladder; docs/reliability.md"
     PRESENCE_FAILED = (

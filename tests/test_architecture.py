@@ -64,9 +64,9 @@ OPEN_MODULES: Final = {"gateway_service.protocol.constants": frozenset({"setting
 # A third-party library stays behind the borders named here; what is not named may be used anywhere.
 BORDERS: Final = {
     "websockets": {"connection", "simulator"},
-    "kombu": {"topology", "publisher", "worker", "celery"},
+    "kombu": {"topology", "publisher", "worker", "celery", "control"},
     "amqp": {"publisher", "worker", "celery"},
-    "celery": {"worker", "celery", "dev"},
+    "celery": {"worker", "celery", "dev", "control"},
     "redis": {"publisher", "state"},
     "fastapi": {"control"},
     "starlette": {"control"},
@@ -75,7 +75,7 @@ BORDERS: Final = {
     "httpx": {"supervisor", "control"},
     "zstandard": {"protocol", "simulator"},
     "sqlite3": {"state", "publisher", "dev"},
-    "click": {"cli", "dev", "simulator", "worker"},  # the options of `celery worker` are click's
+    "click": {"cli", "dev", "simulator", "worker", "control"},  # the options of `celery worker` are click's
     "rich": {"cli", "dev", "simulator", "doctor"},
     "pydantic": {"settings", "ipc", "simulator", "control"},
     "flower": {"celery"},

@@ -185,3 +185,11 @@ _ALL: Final = (
 )
 
 OPERATIONS: Final[Mapping[str, Operation]] = {operation.name: operation for operation in _ALL}
+
+
+def usage_of(operation: Operation) -> str:
+    """Return how an operation is written on a command line: ``restart_shard <shard_id> [mode] [wait_s]``."""
+    words = [
+        f"<{name}>" if field.is_required() else f"[{name}]" for name, field in operation.arguments.model_fields.items()
+    ]
+    return " ".join([operation.name, *words])

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from typing import Final
 
 from gateway_service.control.control import Control
 from gateway_service.control.feed import Feed
 from gateway_service.control.http_server import HttpServer, bind
 from gateway_service.control.local import Host
-from gateway_service.control.service import Service
+from gateway_service.control.nodes import supervisor_node
 from gateway_service.control.tokens import Tokens, read_tokens
 from gateway_service.errors import ConfigurationError
 from gateway_service.settings import Address, GatewayOptions
@@ -60,7 +60,7 @@ class ControlPlane:
             AddressUnavailable: Another program has the address.
         """
         listening = None if self._options.control_address is None else await bind(self._options.control_address)
-        host = Host(supervisor.fleet, node_name(supervisor.fleet), supervisor.request_stop)
+        host = Host(supervisor.fleet, supervisor_node(supervisor.snapshot()), supervisor.request_stop)
         control = Control(host)
         feed = Feed(host)
         tasks = [asyncio.create_task(feed.run(), name="control-feed")]
@@ -72,7 +72,8 @@ class ControlPlane:
         for task in tasks:
             task.add_done_callback(_log_failure)
         try:
-            yield control
+            async with _road_open(self._options.broker_url.get_secret_value(), control, feed):
+                yield control
         finally:
             await host.roll.close()
             for task in reversed(tasks):
@@ -83,13 +84,25 @@ class ControlPlane:
                 listening.close()
 
 
-def node_name(service: Service) -> str:
-    """Return the Celery node name of a supervisor: ``gateway@host``, with its first shard where others run too."""
-    snapshot = service.snapshot()
-    host = socket.gethostname()
-    if len(snapshot.shards) == snapshot.num_shards:
-        return f"gateway@{host}"
-    return f"gateway@{host}.{snapshot.shards[0].shard_id}"
+@asynccontextmanager
+async def _road_open(broker_url: str, control: Control, feed: Feed) -> AsyncIterator[None]:
+    """Serve remote control over the broker until the block ends, where the broker can carry it."""
+    road = await asyncio.to_thread(import_module, "gateway_service.control.road")  # Celery takes a moment
+    app = road.make_app(broker_url)
+    if not road.carries_remote_control(app):
+        log_event(_log, logging.INFO, LogEvent.CONTROL_ROAD_LOST, reason="this broker knows no remote control")
+        yield
+        return
+    events = road.NodeEvents(control.host.name)
+    remote_control = road.RemoteControl(app, control, events)
+    control.peers = road.BrokerPeers(app, control.host.name)
+    stop_listening = feed.listen(events.listener)
+    remote_control.start()
+    try:
+        yield
+    finally:
+        stop_listening()
+        await remote_control.stop()
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

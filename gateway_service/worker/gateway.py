@@ -13,6 +13,7 @@ from gateway_service.errors import ConfigurationError
 from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.handlers import HandlerTask, as_task_function
 from gateway_service.worker.once import KEEP_S, announce_store, once_per_dispatch
+from gateway_service.worker.silence import QuietNode
 from gateway_service.worker.strategy import EventTask
 from gateway_service.worker.topology import DeclareSharedQueues, queue_of_token
 
@@ -134,6 +135,7 @@ class Gateway:
         """Give a starting worker our queues and strategies; every task module is imported by now."""
         if instance.app is not self.app:
             return
+        self.app.control.mailbox.node_cls = QuietNode
         for name in self._plain_event_tasks():
             task = self.app.tasks[name]
             task.Strategy = HandlerTask.Strategy

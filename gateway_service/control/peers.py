@@ -1,0 +1,65 @@
+"""Asking other supervisors over the broker, as one Celery node asks another."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from gateway_service.contract import ASKED_BY, GATEWAY_NODES
+from gateway_service.control.service import Collected
+from gateway_service.refusals import OperationTimedOut
+
+_GLOB: Final = "glob"
+
+
+class _Enough(Exception):
+    """All replies that matter are here."""
+
+
+class BrokerPeers:
+    """The other supervisors, found by the pattern of their node names: who asks need not know who there is."""
+
+    def __init__(self, app: Celery, name: str) -> None:
+        self._app = app
+        self._name = name
+
+    async def ask(
+        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected
+    ) -> Sequence[dict[str, Any]]:
+        """Ask them; see :class:`~gateway_service.control.service.Peers`.
+
+        Raises:
+            OperationTimedOut: The broker does not answer.
+        """
+        return await asyncio.to_thread(self._ask, operation, arguments, timeout_s, is_enough)
+
+    def _ask(
+        self, operation: str, arguments: dict[str, Any], timeout_s: float, is_enough: Collected
+    ) -> Sequence[dict[str, Any]]:
+        answers: list[dict[str, Any]] = []
+
+        def collect(reply: dict[str, Any]) -> None:
+            answers.extend(reply.values())
+            if is_enough(answers):
+                raise _Enough
+
+        try:
+            # A connection of its own: the queue for the replies belongs to one connection alone.
+            with self._app.connection_for_write() as connection:
+                self._app.control.broadcast(
+                    operation,
+                    {**arguments, ASKED_BY: self._name},
+                    connection=connection,
+                    reply=True,
+                    timeout=timeout_s,
+                    callback=collect,
+                    pattern=GATEWAY_NODES,
+                    matcher=_GLOB,
+                )
+        except _Enough:
+            pass
+        except (KombuError, OSError) as exc:
+            raise OperationTimedOut(f"the broker does not answer: {type(exc).__name__}") from exc
+        return answers

@@ -1,0 +1,171 @@
+"""The Celery door: a mailbox for the nodes of this host, in a thread of its own with its own broker connection."""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from kombu.pidbox import Node
+
+from gateway_service.contract import ASKED_BY
+from gateway_service.control.control import Control
+from gateway_service.control.local import view_of
+from gateway_service.control.node_events import NodeEvents
+from gateway_service.control.nodes import addressed, shard_node, stock_reply
+from gateway_service.control.operations import OPERATIONS, Operation, usage_of
+from gateway_service.control.replies import Answer, ShardView
+from gateway_service.refusals import ControlError, InvalidArgument
+from gateway_service.telemetry import LogEvent, log_event, redact
+
+_log: Final = logging.getLogger(__name__)
+
+HEARTBEAT_S: Final = 10
+_IDLE_S: Final = 0.25
+_BUSY_S: Final = 0.02
+_FIRST_BACKOFF_S: Final = 0.5
+_MAX_BACKOFF_S: Final = 10.0
+
+
+class RemoteControl:
+    """Answers ``celery inspect`` and ``celery control``, other supervisors and tasks; tells Flower of the nodes."""
+
+    def __init__(self, app: Celery, control: Control, events: NodeEvents) -> None:
+        self._app = app
+        self._control = control
+        self._events = events
+        self._loop = asyncio.get_running_loop()
+        self._stopping = threading.Event()
+        self._replies: queue.SimpleQueue[tuple[Mapping[str, Any], str, Any]] = queue.SimpleQueue()
+        self._running = 0
+        self._thread = threading.Thread(target=self._run, name="remote-control", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Say goodbye and end the thread."""
+        self._stopping.set()
+        await asyncio.to_thread(self._thread.join, _MAX_BACKOFF_S)
+
+    def _run(self) -> None:
+        failures, broker_errors = 0, self._broker_errors()
+        while not self._stopping.is_set():
+            try:
+                with self._app.connection_for_read(heartbeat=HEARTBEAT_S) as connection:
+                    connection.ensure_connection(max_retries=1, timeout=HEARTBEAT_S)
+                    failures = 0
+                    self._serve(connection)
+            except broker_errors as exc:
+                if not failures:
+                    log_event(_log, logging.WARNING, LogEvent.CONTROL_ROAD_LOST, reason=redact(str(exc) or repr(exc)))
+                failures += 1
+                self._stopping.wait(min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(failures, 10)))
+            except Exception:  # noqa: BLE001 - this door closes, the shards and the other doors go on
+                log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part="remote-control", exc_info=True)
+                return
+
+    def _broker_errors(self) -> tuple[type[Exception], ...]:
+        connection = self._app.connection_for_read()
+        return (KombuError, OSError, *connection.connection_errors, *connection.channel_errors)
+
+    def _serve(self, connection: Any) -> None:
+        """Use one connection until it is lost or we stop."""
+        mailbox = self._app.control.mailbox(connection)
+        names = self._names()
+        node = Node(names[0], channel=connection.channel(), mailbox=mailbox)
+        with node.listen(callback=self._received):
+            log_event(_log, logging.INFO, LogEvent.CONTROL_ROAD_OPEN, node=names[0], shards=len(names) - 1)
+            self._events.connected(self._app, connection)
+            checked_at = time.monotonic()
+            while not self._stopping.is_set():
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=_BUSY_S if self._running else _IDLE_S)
+                self._send_replies(node)
+                self._events.send_due()
+                if connection.supports_heartbeats and time.monotonic() - checked_at >= 1.0:
+                    checked_at = time.monotonic()
+                    connection.heartbeat_check()
+            self._events.goodbye()
+
+    def _names(self) -> list[str]:
+        host = self._control.host
+        return [host.name, *(shard_node(shard_id) for shard_id in sorted(host.shard_ids))]
+
+    def _received(self, body: Mapping[str, Any], _message: Any) -> None:
+        """Take one message; what it asks for runs in the loop of the supervisor."""
+        for name in addressed(body, self._names()):
+            self._running += 1
+            answering = asyncio.run_coroutine_threadsafe(self._answer(name, body), self._loop)
+            answering.add_done_callback(partial(self._answered, body, name))
+
+    def _answered(self, body: Mapping[str, Any], name: str, done: "Future[Any]") -> None:
+        reply = None if done.cancelled() else {"error": repr(done.exception())} if done.exception() else done.result()
+        self._replies.put((body, name, reply))
+
+    def _send_replies(self, node: Node) -> None:
+        while True:
+            try:
+                body, name, reply = self._replies.get_nowait()
+            except queue.Empty:
+                return
+            self._running -= 1
+            to = body.get("reply_to")
+            if reply is not None and to:
+                node.reply({name: reply}, to["exchange"], to["routing_key"], body.get("ticket"))
+
+    async def _answer(self, name: str, body: Mapping[str, Any]) -> Any:
+        """Return the reply of one node; None for silence."""
+        method, given = str(body.get("method")), dict(body.get("arguments") or {})
+        view = self._view(name)
+        asked_by = given.pop(ASKED_BY, None)
+        if asked_by == self._control.host.name:
+            return None
+        if operation := OPERATIONS.get(method):
+            caller = "celery" if asked_by is None else f"celery:{asked_by}"
+            return await self._perform(operation, given, caller, is_for_people=asked_by is None)
+        if body.get("destination"):
+            if method == "shutdown" and view is None:
+                return await self._perform(OPERATIONS["drain"], {}, "celery")
+            if method == "pool_restart":
+                name, given = (
+                    ("rolling_restart", {}) if view is None else ("restart_shard", {"shard_id": view.shard_id})
+                )
+                return await self._perform(OPERATIONS[name], given, "celery")
+        return stock_reply(method, self._control.host, view)
+
+    def _view(self, name: str) -> ShardView | None:
+        host = self._control.host
+        for shard_id in host.shard_ids:
+            if name == shard_node(shard_id):
+                return view_of(host.shard(shard_id), host.process_of(shard_id), host.name)
+        return None
+
+    async def _perform(
+        self, operation: Operation, given: Mapping[str, Any], caller: str, *, is_for_people: bool = True
+    ) -> Any:
+        host = self._control.host
+        try:
+            answer = await self._control.perform_here(operation, given, caller)
+        except ControlError as exc:
+            if not is_for_people:
+                return {"error": exc.to_json(host.name)}
+            usage = f" (usage: {usage_of(operation)})" if isinstance(exc, InvalidArgument) else ""
+            return {"error": f"{exc.code}: {redact(str(exc))}{usage}"}
+        if answer is None:
+            return None
+        return (
+            _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": [*host.shard_ids]}
+        )
+
+
+def _for_people(answer: Answer[Any]) -> dict[str, Any]:
+    result: dict[str, Any] = answer.result.model_dump(mode="json")
+    return {"ok": result, "took_ms": answer.took_ms}
