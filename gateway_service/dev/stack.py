@@ -24,7 +24,6 @@ from gateway_service.supervisor import Supervisor
 
 _WORKER_START_TIMEOUT_S: Final = 60.0
 _SHARDS_START_TIMEOUT_S: Final = 60.0
-_DRAIN_TIMEOUT_S: Final = 20.0
 _STOP_TIMEOUT_S: Final = 4.0
 _POLL_S: Final = 0.1
 # Far below the 41 s of Discord, so that the status soon has a latency to show.
@@ -94,6 +93,7 @@ class DevStack:
         self._progress = progress
         self._stack = AsyncExitStack()
         self._traffic: asyncio.Task[int] | None = None
+        self._celery: list[ServerProcess] = []
         self.executions: ExecutionCounter
 
     @property
@@ -137,11 +137,13 @@ class DevStack:
                 )
             )
         )
+        self._stack.push_async_callback(self._stop_celery)
         self.worker = self._start_celery("worker", "--loglevel", "info", "--task-events", "--concurrency", "2")
         self.flower_port = free_port()
         self.flower = self._start_celery(
             "flower", "--address=127.0.0.1", f"--port={self.flower_port}", "--logging=warning"
         )
+        self._progress("worker, until it answers")
         await asyncio.to_thread(self.worker.wait_until, self._worker_answers, _WORKER_START_TIMEOUT_S)
         self._progress(f"{self._config.processes} shard processes, {self._config.shards} shards")
         self.supervisor = await self._stack.enter_async_context(Supervisor(self._options()))
@@ -174,8 +176,11 @@ class DevStack:
             },
             directory / f"{name}.log",
         )
-        self._stack.push_async_callback(asyncio.to_thread, process.terminate, _STOP_TIMEOUT_S)
+        self._celery.append(process)
         return process
+
+    async def _stop_celery(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(process.terminate, _STOP_TIMEOUT_S) for process in self._celery))
 
     def _worker_answers(self) -> bool:
         with Celery("dev", broker=self.broker.url) as app:
@@ -197,12 +202,12 @@ class DevStack:
         """Begin to dispatch; it goes on until :meth:`drain`."""
         self._traffic = asyncio.create_task(self.simulator.traffic(self._config.rate, mix=BUSY), name="dev-traffic")
 
-    async def drain(self) -> None:
+    async def drain(self, timeout_s: float) -> None:
         """Stop the traffic and wait until every dispatch was executed, or until that takes too long."""
         if self._traffic is not None:
             self._traffic.cancel()
             await asyncio.wait([self._traffic])
-        deadline = asyncio.get_running_loop().time() + _DRAIN_TIMEOUT_S
+        deadline = asyncio.get_running_loop().time() + timeout_s
         while not self.totals().is_settled and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(_POLL_S)
 
