@@ -38,6 +38,7 @@ LEVELS: Final = {
     "supervisor": 6,
     "control": 7,
     "celery": 8,
+    "conformance": 8,
     "doctor": 8,
     "dev": 8,
     "cli": 9,
@@ -75,8 +76,9 @@ BORDERS: Final = {
     "httpx": {"supervisor", "control"},
     "zstandard": {"protocol", "simulator"},
     "sqlite3": {"state", "publisher", "dev"},
-    "click": {"cli", "dev", "simulator", "worker", "control"},  # the options of `celery worker` are click's
-    "rich": {"cli", "dev", "simulator", "doctor"},
+    # The options of `celery worker` are click's.
+    "click": {"cli", "conformance", "dev", "simulator", "worker", "control"},
+    "rich": {"cli", "conformance", "dev", "simulator", "doctor"},
     "pydantic": {"settings", "ipc", "simulator", "control"},
     "flower": {"celery"},
     "tornado": {"simulator"},

@@ -32,7 +32,7 @@ IDENTIFY_JITTER_S: Final = 0.5
 DIAL_TIMEOUT_S: Final = 20.0  # the transport's own 10 s, after up to 5 s for closing the previous socket
 HELLO_TIMEOUT_S: Final = 20.0
 READY_TIMEOUT_S: Final = 30.0
-RESUME_STALL_S: Final = 60.0  # without any frame; a replay as a whole may take much longer
+RESUME_STALL_S: Final = 60.0  # without any dispatch; a replay as a whole may take much longer
 
 # See Discord: events/gateway-events#identify-identify-structure.
 MIN_LARGE_THRESHOLD: Final = 50
@@ -44,8 +44,9 @@ MAX_MEMBERS_USER_IDS: Final = 100
 # The largest integer that AMQP headers and SQLite hold; a session of Discord's has millions of dispatches at most.
 MAX_SEQ: Final = 2**63 - 1
 
-# Far above anything Discord sends; a stream that inflates to more is broken or hostile.
-MAX_MESSAGE_BYTES: Final = 256 * 1024 * 1024
+# Far above anything Discord sends, and as much as RabbitMQ takes; a stream that inflates to more is broken or
+# hostile.
+MAX_MESSAGE_BYTES: Final = 128 * 1024 * 1024
 
 # A close code of ours from this range keeps the session resumable; 1000 and 1001 would end it.
 # See Discord: events/gateway#disconnecting.

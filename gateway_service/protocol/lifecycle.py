@@ -257,9 +257,9 @@ class Lifecycle:
     def _state_timed_out(self, now: float) -> list[Effect]:
         if self.state is State.BACKOFF:
             return [self._dial(Trigger.DIAL_DUE, now)]
-        if self.state is State.RESUMING and self._wire is not None and self._wire.heard_at is not None:
+        if self.state is State.RESUMING and self._wire is not None:
             # A stall timer, not a total one: a replay may be long.
-            stalls_at = self._wire.heard_at + RESUME_STALL_S
+            stalls_at = self._wire.dispatched_at + RESUME_STALL_S
             if stalls_at > now:
                 self._state_deadline = stalls_at
                 return []

@@ -167,6 +167,7 @@ class Machine(Lifecycle):
             op, event, seq, data, raw = payload
             if op != _DISPATCH:
                 return self._receive_control(wire, op, data, now)
+            wire.dispatched_at = now
             progress = self._progress
             state = self.state
             if (
@@ -268,5 +269,6 @@ class Machine(Lifecycle):
             return self._retry(Cause.SEND_LIMIT, now)
         text = self._identity.resume(progress.session_id, progress.published_seq)
         self._resumed_from = progress.received_seq
+        wire.dispatched_at = now
         self._move(Trigger.HELLO_KNOWN, now + RESUME_STALL_S)
         return [Send(text)]

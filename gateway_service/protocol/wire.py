@@ -1,6 +1,7 @@
 """What belongs to one WebSocket connection and ends with it: decompression, heartbeats, the send limit."""
 
 from collections.abc import Callable
+from math import inf
 
 from gateway_service.protocol import commands
 from gateway_service.protocol.constants import Compression
@@ -13,13 +14,15 @@ from gateway_service.protocol.ratelimit import SendLimiter
 class Wire:
     """One open connection, seen from the protocol."""
 
-    __slots__ = ("compression", "feed", "heard_at", "heartbeater", "limiter")
+    __slots__ = ("compression", "dispatched_at", "feed", "heard_at", "heartbeater", "limiter")
 
     def __init__(self, compression: Compression) -> None:
         self.compression = compression
         self.feed: Callable[[bytes | str], bytes | None] = make_inflater(compression).feed
         self.heard_at: float | None = None
         """When the last frame arrived, whatever it held: any frame proves liveness (H6)."""
+        self.dispatched_at = -inf
+        """When the last dispatch arrived, or RESUME asked for some: ACKs alone are no replay (C8)."""
         self.heartbeater: Heartbeater | None = None
         """None until HELLO."""
         self.limiter = SendLimiter()

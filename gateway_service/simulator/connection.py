@@ -222,7 +222,9 @@ class GatewayConnection:
                 hub.sessions.sent.add(session.entry(seq).event)
             hub.transcript.add_dispatch(hub.clock(), self._number, self._host, session, seq)
             if self._garbles:
-                await self._write_message(garbled(self._garbles.popleft(), session, seq, self._encoder))
+                garble = self._garbles.popleft()
+                await self._write_message(garbled(garble, session, seq, self._encoder))
+                self._ended |= garble.how == "ended"
             else:
                 await self._send(session.text(seq))
 

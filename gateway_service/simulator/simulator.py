@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -37,9 +37,9 @@ class Simulator:
     ``async with Simulator(SimulatorConfig(shards=2, guilds=20)) as sim: ...``
     """
 
-    def __init__(self, config: SimulatorConfig | None = None) -> None:
+    def __init__(self, config: SimulatorConfig | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.config = config or SimulatorConfig()
-        self._hub = Hub(self.config, time.monotonic)
+        self._hub = Hub(self.config, clock)
         self._gateway = GatewayServer(self._hub)
         self._striker = Striker(self._hub, self._gateway)
         self._background = BackgroundTraffic(self._hub)

@@ -92,9 +92,10 @@ def test_resumed_while_live_is_only_delivered(shell):
 
 def test_a_resume_is_not_timed_as_a_whole(shell):
     shell.to_resuming()
-    for _ in range(20):
+    for seq in range(20):
         shell.wait(15)
         shell.op(11)
+        shell.dispatch("MESSAGE_CREATE", {}, seq + 2)
 
     assert shell.machine.state == "resuming"
 
@@ -320,3 +321,16 @@ def test_a_resume_that_the_send_limit_forbids_is_tried_on_another_connection(she
         pass
 
     assert (endings(shell.hello())[0]["cause"], shell.machine.resumable) == ("send_limit", True)
+
+
+def test_a_replay_that_never_begins_is_given_up_although_heartbeats_are_acked(make_shell, stored_session):
+    shell = make_shell(session=stored_session)
+    shell.to_hello()
+    shell.hello()
+
+    effects = []
+    for _ in range(4):
+        effects += shell.wait(20)
+        effects += shell.op(11)
+
+    assert [ending["cause"] for ending in endings(effects)] == ["timeout"]
