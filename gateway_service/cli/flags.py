@@ -30,11 +30,15 @@ def _option(setting: Setting, flag: str) -> Callable[[_Function], _Function]:
     notes = "; ".join(
         [", ".join([setting.env, *setting.fallback_envs]), *([setting.default] if setting.default else [])]
     )
+    is_switch = not setting.metavar
     # Values are checked with those of all other sources, so that every fault is told at once.
     return click.option(
         flag,
         setting.name,
-        metavar="|".join(setting.choices) or setting.metavar,
+        is_flag=is_switch,
+        flag_value="yes" if is_switch else None,
+        default=None,
+        metavar=None if is_switch else "|".join(setting.choices) or setting.metavar,
         help=f"{setting.meaning}  [{notes}]",
         shell_complete=lambda _ctx, _param, typed: [word for word in setting.choices if word.startswith(typed)],
     )

@@ -27,6 +27,9 @@ IDENTIFY_WINDOW_S: Final = 5.0
 IDENTIFY_SPACING_S: Final = 5.25
 # Spreads the shards of several keys a little further, and hides a clock that is not exactly Discord's.
 IDENTIFY_JITTER_S: Final = 0.5
+# What every bot may spend in a day before its token is reset; large ones have more. GET /gateway/bot tells.
+DAILY_IDENTIFIES: Final = 1000
+IDENTIFY_DAY_S: Final = 24 * 60 * 60.0
 
 # How long each step of opening a connection may take (protocol C8). Discord documents none of them.
 DIAL_TIMEOUT_S: Final = 20.0  # the transport's own 10 s, after up to 5 s for closing the previous socket

@@ -1,6 +1,6 @@
 """Pacing of IDENTIFY: whose turn it is, when. Pure; the supervisor owns the one instance of a bot (protocol §8)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -23,7 +23,6 @@ class IdentifyScheduler:
         *,
         rng: Callable[[], float],
         spacing_s: float = IDENTIFY_SPACING_S,
-        last_sent: Mapping[int, float] | None = None,
     ) -> None:
         """Start with every key free.
 
@@ -31,23 +30,27 @@ class IdentifyScheduler:
             max_concurrency: What Discord allows at once; less than 1 counts as 1.
             rng: Random numbers in [0, 1).
             spacing_s: Seconds between two IDENTIFYs of one key, counted from the sending.
-            last_sent: When each key was last used before this process started, on the clock of ``now``.
         """
         self._max_concurrency = max(1, max_concurrency)
         self._rng = rng
         self._spacing_s = spacing_s
-        self._waiting: dict[int, float] = {}  # shard id -> it asked
+        self._waiting: dict[int, float] = {}  # shard id -> it may have its turn
         self._held: dict[int, float] = {}  # shard id -> hold ends
-        self._free_at = {key: at + spacing_s for key, at in (last_sent or {}).items()}
+        # By shard, not by key: which shards share a key changes with the concurrency.
+        self._free_at: dict[int, float] = {}
 
     @property
     def max_concurrency(self) -> int:
         return self._max_concurrency
 
+    def set_max_concurrency(self, max_concurrency: int) -> None:
+        """Go on with what Discord allows now; what was sent keeps spacing the keys of today."""
+        self._max_concurrency = max(1, max_concurrency)
+
     @property
-    def waiting(self) -> int:
-        """How many shards wait for a permit."""
-        return len(self._waiting)
+    def waiting(self) -> tuple[int, ...]:
+        """The shards that wait for a permit, lowest first."""
+        return tuple(sorted(self._waiting))
 
     def key_of(self, shard_id: int) -> int:
         """Return the rate limit key of a shard."""
@@ -63,19 +66,31 @@ class IdentifyScheduler:
         self._waiting.pop(shard_id, None)
         self._held.pop(shard_id, None)
 
+    def postpone(self, shard_id: int, until: float) -> None:
+        """Let a shard whose turn it was wait at least ``until``; its key goes to the next."""
+        if self._held.pop(shard_id, None) is not None:
+            self._waiting[shard_id] = until
+
+    def reconsider(self, now: float) -> None:
+        """Give all that were postponed a turn again: what they waited for may have changed."""
+        self._waiting = {shard_id: min(at, now) for shard_id, at in self._waiting.items()}
+
     def sent(self, shard_id: int, now: float) -> None:
         """Start the spacing of the shard's key: its IDENTIFY went out."""
         self._held.pop(shard_id, None)
-        key = self.key_of(shard_id)
+        self.space(shard_id, now)
+
+    def space(self, shard_id: int, now: float) -> None:
+        """Start the spacing of a key: another service, or an earlier process, sent the IDENTIFY of this shard."""
         free_at = now + self._spacing_s + self._rng() * IDENTIFY_JITTER_S
-        self._free_at[key] = max(free_at, self._free_at.get(key, free_at))
+        self._free_at[shard_id] = max(free_at, self._free_at.get(shard_id, free_at))
 
     def due(self, now: float) -> list[int]:
         """Return the shards that may IDENTIFY now, lowest first; each holds its key from here on."""
         for shard_id, ends in list(self._held.items()):
             if ends <= now:
                 self.sent(shard_id, now)
-        granted = [shard_id for shard_id, at in self._next_of_each_key() if at <= now]
+        granted = [shard_id for shard_id, at in self._next_of_each_key(now) if at <= now]
         for shard_id in granted:
             del self._waiting[shard_id]
             self._held[shard_id] = now + HOLD_TIMEOUT_S
@@ -84,16 +99,18 @@ class IdentifyScheduler:
     @property
     def next_deadline(self) -> float:
         """When :meth:`due` has to be called again; infinity while nobody waits and nothing is held."""
-        return min((*(at for _, at in self._next_of_each_key()), *self._held.values()), default=inf)
+        return min((*(at for _, at in self._next_of_each_key(-inf)), *self._held.values()), default=inf)
 
-    def _next_of_each_key(self) -> list[tuple[int, float]]:
-        """Return the lowest waiting shard of each key that is not held, and when it may be granted."""
+    def _next_of_each_key(self, now: float) -> list[tuple[int, float]]:
+        """Return who is next for each key that is not held, and when: of those that may by ``now`` the lowest."""
         taken = {self.key_of(shard_id) for shard_id in self._held}
-        lowest: dict[int, int] = {}
-        asked: dict[int, float] = {}
-        for shard_id in sorted(self._waiting):
+        free_at: dict[int, float] = {}
+        for shard_id, at in self._free_at.items():
+            free_at[self.key_of(shard_id)] = max(at, free_at.get(self.key_of(shard_id), at))
+        turns: dict[int, tuple[float, int]] = {}
+        for shard_id, may_at in self._waiting.items():
             key = self.key_of(shard_id)
             if key not in taken:
-                lowest.setdefault(key, shard_id)
-                asked[key] = min(asked.get(key, inf), self._waiting[shard_id])
-        return [(shard_id, max(asked[key], self._free_at.get(key, -inf))) for key, shard_id in lowest.items()]
+                turn = (max(may_at, free_at.get(key, -inf), now), shard_id)
+                turns[key] = min(turn, turns.get(key, turn))
+        return sorted((shard_id, at) for at, shard_id in turns.values())

@@ -32,12 +32,14 @@ DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 # Less than this would be full after one large dispatch.
 MIN_OUTBOX_BYTES: Final = 64 * 1024
 DEFAULT_CONTROL_ADDRESS: Final = "127.0.0.1:9420"
+DEFAULT_IDENTIFY_RESERVE: Final = 20
 
 
 def _choice(name: str) -> PlainValidator:
     return PlainValidator(lambda value: values.choice(value, *BY_NAME[name].choices))
 
 
+_percent = partial(values.whole_number, at_least=0, at_most=90)
 _large_threshold = partial(values.whole_number, at_least=MIN_LARGE_THRESHOLD, at_most=MAX_LARGE_THRESHOLD)
 
 
@@ -143,6 +145,9 @@ class GatewayOptions(_Options):
     control_address: ControlAddress
     """None means no control API."""
     control_tokens_file: Annotated[Path | None, PlainValidator(values.parse_path)]
+    identify_reserve: Annotated[int, PlainValidator(_percent)]
+    """Percent of the IDENTIFYs of a day."""
+    force_identify: Annotated[bool, PlainValidator(values.parse_yes_or_no)]
     log_level: Annotated[LogLevel, _choice("log_level")]
     log_format: Annotated[LogFormat, _choice("log_format")]
 
@@ -168,6 +173,8 @@ class GatewayOptions(_Options):
         large_threshold: int | str = MIN_LARGE_THRESHOLD,
         control_address: str | Address | None = DEFAULT_CONTROL_ADDRESS,
         control_tokens_file: str | Path | None = None,
+        identify_reserve: int | str = DEFAULT_IDENTIFY_RESERVE,
+        force_identify: bool | str = False,
         log_level: str = "info",
         log_format: str = "text",
     ) -> None:

@@ -21,6 +21,7 @@ class Setting:
     flag: str | None
     """None for the token, which must not be seen in a list of processes, and for what only the worker uses."""
     metavar: str
+    """Empty for a flag that has no value and means yes."""
     default: str
     meaning: str
     choices: tuple[str, ...] = ()
@@ -195,6 +196,23 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="PATH",
         default="",
         meaning="A file of bearer tokens for the control API: lines of a name, 'read' or 'control', and the token.",
+    ),
+    Setting(
+        name="identify_reserve",
+        env="GATEWAY_IDENTIFY_RESERVE",
+        flag="--identify-reserve",
+        metavar="PERCENT",
+        default="20",
+        meaning="Part of the daily IDENTIFYs that is kept for emergencies: shards without a session wait instead.",
+    ),
+    Setting(
+        name="force_identify",
+        env="GATEWAY_FORCE_IDENTIFY",
+        flag="--force",
+        metavar="",
+        default="no",
+        meaning="Spend the reserve too, yes or no; never more than Discord allows.",
+        choices=("yes", "no"),
     ),
     Setting(
         name="log_level",

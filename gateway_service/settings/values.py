@@ -72,6 +72,13 @@ def byte_count(value: object, *, at_least: int = 0) -> int:
     return number
 
 
+def parse_yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    folded = choice(value, "yes", "no", "true", "false", "1", "0")
+    return folded in {"yes", "true", "1"}
+
+
 def parse_token(value: object) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if text is None or text == "":

@@ -1,13 +1,13 @@
-"""What outlives a process: sessions, and when each identify key was last used."""
+"""What outlives a process: sessions, and the IDENTIFYs of the bot."""
 
 from pathlib import Path
 from typing import Final
 
 from gateway_service.errors import ConfigurationError
 from gateway_service.state.namespace import Namespace, bot_id_of
-from gateway_service.state.ports import IdentifyLog, SessionStore, State
+from gateway_service.state.ports import IdentifyLog, IdentifyRecord, SessionStore, State
 
-__all__ = ["IdentifyLog", "Namespace", "SessionStore", "State", "bot_id_of", "open_state"]
+__all__ = ["IdentifyLog", "IdentifyRecord", "Namespace", "SessionStore", "State", "bot_id_of", "open_state"]
 
 _SQLITE_PREFIX: Final = "sqlite:///"
 

@@ -4,7 +4,8 @@ Every call blocks and may be made from any thread; several processes use one sto
 :class:`~gateway_service.errors.StateUnavailable`, and may be tried again then.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway_service.protocol.session import Session
@@ -23,14 +24,29 @@ class SessionStore(Protocol):
         """Delete the shard's session, if there is one."""
 
 
+@dataclass(frozen=True, slots=True)
+class IdentifyRecord:
+    """One IDENTIFY of the bot, or a permit for one that may have been used."""
+
+    number: int
+    """Grows with every record of a store."""
+    shard_id: int
+    num_shards: int
+    sent_at: float
+    """UNIX seconds."""
+
+
 class IdentifyLog(Protocol):
-    """When each identify key of the bot was last used, so that a restart keeps Discord's spacing."""
+    """The IDENTIFYs of the bot, whichever of its services sent them and whatever its shard count was."""
 
-    def last_sent(self) -> Mapping[int, float]:
-        """Return, for each key, the UNIX seconds of its last IDENTIFY."""
+    def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
+        """Return the newest records whose number is above ``after``, oldest first; more than any bot has in a day."""
 
-    def record(self, key: int, sent_at: float) -> None:
-        """Note that ``key`` was used at ``sent_at`` (UNIX seconds); an earlier time than the noted one is ignored."""
+    def record_identify(self, shard_id: int, sent_at: float) -> int:
+        """Note an IDENTIFY and return the number of the record."""
+
+    def correct_identify(self, number: int, sent_at: float) -> None:
+        """Set the time of a record right."""
 
 
 class DesiredState(Protocol):

@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.session import Session
 from gateway_service.state.claims import Claims
 from gateway_service.state.namespace import Namespace
+from gateway_service.state.ports import IdentifyRecord
 from gateway_service.state.sqlite_errors import sqlite_errors_mapped
 
 SCHEMA_VERSION: Final = 1
@@ -34,13 +35,16 @@ _SCHEMA: Final = (
     """,
     """
     CREATE TABLE identifies (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
         bot_id TEXT NOT NULL,
-        key INTEGER NOT NULL,
-        sent_at REAL NOT NULL,
-        PRIMARY KEY (bot_id, key)
-    ) WITHOUT ROWID
+        num_shards INTEGER NOT NULL,
+        shard_id INTEGER NOT NULL,
+        sent_at REAL NOT NULL
+    )
     """,
 )
+# Far more than all bots of one store may send in a day.
+MAX_IDENTIFIES: Final = 20_000
 # A writer holds the file for well below a millisecond. This long only passes when the disk hangs or a foreign program
 # (a backup, a shell) has the file locked. A drain may have to wait for it twice, inside its ten seconds.
 DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
@@ -49,7 +53,14 @@ DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
 class SqliteState:
     """The sessions and the identify log of one namespace in one file. See :mod:`gateway_service.state.ports`."""
 
-    def __init__(self, path: Path, namespace: Namespace, *, busy_timeout_s: float = DEFAULT_BUSY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        path: Path,
+        namespace: Namespace,
+        *,
+        busy_timeout_s: float = DEFAULT_BUSY_TIMEOUT_S,
+        max_identifies: int = MAX_IDENTIFIES,
+    ) -> None:
         """Open the file; make it and its folder if they are not there.
 
         Raises:
@@ -58,6 +69,7 @@ class SqliteState:
         self._path = path.absolute()
         self._namespace = namespace
         self._busy_timeout_s = busy_timeout_s
+        self._max_identifies = max_identifies
         self._lock = threading.Lock()
         self._is_closed = False
         self._claims: Claims | None = None
@@ -92,20 +104,30 @@ class SqliteState:
                 (self._namespace.bot_id, self._namespace.num_shards, shard_id),
             )
 
-    def last_sent(self) -> Mapping[int, float]:
+    def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
         with self._in_use():
             rows = self._connection.execute(
-                "SELECT key, sent_at FROM identifies WHERE bot_id = ?", (self._namespace.bot_id,)
+                "SELECT number, shard_id, num_shards, sent_at FROM identifies WHERE number > ? AND bot_id = ?"
+                " ORDER BY number",
+                (after, self._namespace.bot_id),
             ).fetchall()
-        return dict(rows)
+        return [IdentifyRecord(*row) for row in rows]
 
-    def record(self, key: int, sent_at: float) -> None:
-        with self._in_use():
+    def record_identify(self, shard_id: int, sent_at: float) -> int:
+        with self._in_use(), self._transaction():
+            number = self._connection.execute(
+                "INSERT INTO identifies (bot_id, num_shards, shard_id, sent_at) VALUES (?, ?, ?, ?)",
+                (self._namespace.bot_id, self._namespace.num_shards, shard_id, sent_at),
+            ).lastrowid
+            # By number and not by time: a clock that was set must not make us forget what was spent.
             self._connection.execute(
-                "INSERT INTO identifies VALUES (?, ?, ?)"
-                " ON CONFLICT (bot_id, key) DO UPDATE SET sent_at = excluded.sent_at WHERE excluded.sent_at > sent_at",
-                (self._namespace.bot_id, key, sent_at),
+                "DELETE FROM identifies WHERE number <= ?", ((number or 0) - self._max_identifies,)
             )
+        return number or 0
+
+    def correct_identify(self, number: int, sent_at: float) -> None:
+        with self._in_use():
+            self._connection.execute("UPDATE identifies SET sent_at = ? WHERE number = ?", (sent_at, number))
 
     def desired(self) -> Mapping[str, str]:
         with self._in_use():

@@ -2,10 +2,11 @@
 
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
 from gateway_service.supervisor.policy import Policy
-from gateway_service.supervisor.status import ProcessSnapshot, Snapshot
+from gateway_service.supervisor.status import BudgetStatus, ProcessSnapshot, Snapshot
 from gateway_service.supervisor.supervisor import Supervisor
 
 __all__ = [
+    "BudgetStatus",
     "GatewayInfo",
     "Patience",
     "Policy",

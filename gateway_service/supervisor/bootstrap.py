@@ -3,16 +3,22 @@
 import asyncio
 import logging
 import os
+import random
 import sys
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from gateway_service.errors import BrokerUnavailable, StateUnavailable
+from gateway_service.protocol.budget import IdentifyBudget, reserve_of
+from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions
 from gateway_service.state import Namespace, SessionStore, State, open_state
 from gateway_service.supervisor.broker_check import Connect, check_broker
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
+from gateway_service.supervisor.identify import HandOver, PermitOwner, PresenceOf, start_limit_of
+from gateway_service.supervisor.identify_journal import IdentifyJournal
 from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_run
 from gateway_service.supervisor.presence import PresenceProvider
 from gateway_service.telemetry import LogEvent, log_event
@@ -22,6 +28,8 @@ _log: Final = logging.getLogger(__name__)
 # A service that was told to stop is gone after ten seconds.
 CLAIM_PATIENCE_S: Final = 12.0
 _CLAIM_RETRY_S: Final = 0.25
+# While shards run, their permits must not wait long for an answer: without one the budget is counted on.
+ONE_TRY: Final = Patience(tries=1, timeout_s=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +38,10 @@ class Bootstrap:
 
     gateway_url: str
     num_shards: int
-    max_concurrency: int
+    info: GatewayInfo | None
+    """What Discord said about this bot; None when the options left nothing to ask."""
+    asked_at: float
+    """When it was asked, on the clock of the event loop."""
     blocks: tuple[tuple[int, ...], ...]
     """The shards of each process."""
     presence: PresenceProvider
@@ -47,7 +58,8 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
         ServiceUnavailable: API or state store do not answer, or on a first start the broker.
     """
     presence = PresenceProvider(options.presence)
-    gateway_url, num_shards, max_concurrency = await _gateway(options, patience)
+    asked_at = asyncio.get_running_loop().time()
+    gateway_url, num_shards, info = await _gateway(options, patience)
     shard_ids = shards_to_run(options.shards, num_shards)
     blocks = processes_for(shard_ids, options.processes, cpu_count())
     namespace = Namespace.of(options.token.get_secret_value(), num_shards)
@@ -61,10 +73,35 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
     return Bootstrap(
         gateway_url=gateway_url,
         num_shards=num_shards,
-        max_concurrency=max_concurrency,
+        info=info,
+        asked_at=asked_at,
         blocks=blocks,
         presence=presence,
         state=state,
+    )
+
+
+def make_permits(options: GatewayOptions, plan: Bootstrap, presence_of: PresenceOf, hand_over: HandOver) -> PermitOwner:
+    """Return the owner of the bot's identify permits; without an answer of Discord's in the pace of every bot."""
+    info = plan.info
+    budget = IdentifyBudget(
+        num_shards=plan.num_shards,
+        reserve_percent=options.identify_reserve,
+        is_forced=options.force_identify,
+        rng=random.random,
+    )
+    if info is not None:
+        budget.learn(start_limit_of(info, plan.asked_at))
+    return PermitOwner(
+        IdentifyScheduler(1 if info is None else info.max_concurrency, rng=random.random),
+        budget,
+        IdentifyJournal(plan.state),
+        num_shards=plan.num_shards,
+        presence_of=presence_of,
+        hand_over=hand_over,
+        ask_discord=None
+        if info is None
+        else partial(fetch_gateway_info, options.api_url, options.token.get_secret_value(), ONE_TRY),
     )
 
 
@@ -106,28 +143,30 @@ async def require_broker(check: Awaitable[None], state: SessionStore, shard_ids:
         log_event(_log, logging.ERROR, LogEvent.SERVICE_WITHOUT_BROKER, reason=str(exc), sessions=sessions)
 
 
-async def _gateway(options: GatewayOptions, patience: Patience) -> tuple[str, int, int]:
-    """Return URL, shard count and max_concurrency; Discord is asked for what the options leave open."""
+async def _gateway(options: GatewayOptions, patience: Patience) -> tuple[str, int, GatewayInfo | None]:
+    """Return URL and shard count; Discord is asked for what the options leave open."""
     if options.url is not None and options.shard_count != "auto":
-        return options.url, options.shard_count, 1  # the pace that is right for every bot
+        return options.url, options.shard_count, None
     info = await fetch_gateway_info(options.api_url, options.token.get_secret_value(), patience)
     num_shards = info.shards if options.shard_count == "auto" else options.shard_count
     shard_ids = shards_to_run(options.shards, num_shards)
-    _log_info(info, num_starts=len(shard_ids))
-    return options.url or info.url, num_shards, info.max_concurrency
+    _log_info(info, num_starts=len(shard_ids), reserve=reserve_of(info.identifies_total, options.identify_reserve))
+    return options.url or info.url, num_shards, info
 
 
-def _log_info(info: GatewayInfo, num_starts: int) -> None:
+def _log_info(info: GatewayInfo, num_starts: int, reserve: int) -> None:
     log_event(
         _log,
-        # Shards with a stored session resume, which is free; how many will is known when they have tried.
-        logging.WARNING if info.identifies_remaining < num_starts else logging.INFO,
+        # Shards with a stored session resume, which is free; how many will is known when they have tried. The others
+        # wait, so a start that cannot afford its IDENTIFYs is a start all the same.
+        logging.WARNING if info.identifies_remaining - num_starts < reserve else logging.INFO,
         LogEvent.GATEWAY_INFO,
         url=info.url,
         shards=info.shards,
         max_concurrency=info.max_concurrency,
         identifies_remaining=info.identifies_remaining,
         identifies_total=info.identifies_total,
+        reserve=reserve,
         reset_after_s=info.reset_after_s,
     )
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
-from gateway_service.ipc.messages import RestartMode, RestartShard, SupervisorMessage
+from gateway_service.ipc.messages import RestartMode, RestartShard, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import Opcode, shard_id_of
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
+from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
 from gateway_service.telemetry import LogEvent, log_event
@@ -20,20 +21,26 @@ class Fleet:
     """Every slot of a supervisor."""
 
     def __init__(self, num_shards: int, desired: Desired) -> None:
-        """Start without slots; they are set when they are made."""
+        """Start without slots and permits; they are set when they are made."""
         self.num_shards = num_shards
+        self.permits: PermitOwner
         self.slots: tuple[Slot, ...] = ()
         self.commands = Commands(self._tell, desired, num_shards)
 
     def snapshot(self) -> Snapshot:
         """Return where every shard and process is now, as of their last reports."""
-        shards = [shard for slot in self.slots for shard in slot.shards()]
+        shards = [self._explained(shard) for slot in self.slots for shard in slot.shards()]
         return Snapshot(
             num_shards=self.num_shards,
             shards=tuple(sorted(shards, key=lambda shard: shard.shard_id)),
             processes=tuple(slot.snapshot() for slot in self.slots),
+            identify_budget=self.permits.status(),
             commands=self.commands.counts,
         )
+
+    def _explained(self, shard: ShardStatus) -> ShardStatus:
+        reason = shard.reason or self.permits.reason_to_wait(shard.shard_id)
+        return shard if reason == shard.reason else shard.model_copy(update={"reason": reason})
 
     def slot_of(self, shard_id: int) -> Slot:
         """Return the slot of a shard.
@@ -54,8 +61,10 @@ class Fleet:
         """Let a shard make another connection: RESUME its session at once, or end it and IDENTIFY when it may.
 
         Raises:
-            ShardUnavailable: It does not run here.
+            ShardUnavailable: It does not run here, or may not IDENTIFY now.
         """
+        if mode == "identify" and (refusal := self.permits.refusal(shard_id)) is not None:
+            raise ShardUnavailable(shard_id, f"it {refusal}; its session is kept")
         log_event(_log, logging.INFO, LogEvent.SHARD_RESTARTING, shard_id=shard_id, mode=mode)
         self._tell(shard_id, RestartShard(shard_id=shard_id, mode=mode))
 

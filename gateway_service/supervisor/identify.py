@@ -3,64 +3,75 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from math import inf, isinf
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable
+from math import inf
+from typing import Any, Final, assert_never
 
-from gateway_service.errors import StateUnavailable
+from gateway_service.errors import GatewayServiceError
+from gateway_service.protocol.budget import WAIT_MEANINGS, Grant, IdentifyBudget, StartLimit, Wait, WaitReason
 from gateway_service.protocol.identify import IdentifyScheduler
-from gateway_service.state import IdentifyLog
+from gateway_service.supervisor.gateway_info import GatewayInfo
+from gateway_service.supervisor.identify_journal import IdentifyJournal
+from gateway_service.supervisor.plan import as_ranges
+from gateway_service.supervisor.status import BudgetStatus
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
 
 PresenceOf = Callable[[int], Awaitable[dict[str, Any] | None]]
-Grant = Callable[[int, dict[str, Any] | None], None]
-
-
-def monotonic_last_sent(
-    sent_at: Mapping[int, float], *, max_concurrency: int, wall_now: float, now: float
-) -> dict[int, float]:
-    """Translate the identify log of an earlier process to the monotonic clock of this one.
-
-    A time in the future (the clock was set back) counts as this moment. Keys of a higher concurrency fold onto
-    today's.
-    """
-    translated: dict[int, float] = {}
-    for key, at in sent_at.items():
-        folded = key % max_concurrency
-        translated[folded] = max(now - max(0.0, wall_now - at), translated.get(folded, -inf))
-    return translated
+HandOver = Callable[[int, dict[str, Any] | None], None]
+AskDiscord = Callable[[], Awaitable[GatewayInfo]]
 
 
 class PermitOwner:
-    """Grants permits one by one; every use of a key is on disk before the shard may use it."""
+    """Grants permits one by one, within the budget; each one is on disk before the shard may use it."""
 
     def __init__(
-        self, scheduler: IdentifyScheduler, identify_log: IdentifyLog, presence_of: PresenceOf, grant: Grant
+        self,
+        scheduler: IdentifyScheduler,
+        budget: IdentifyBudget,
+        journal: IdentifyJournal,
+        *,
+        num_shards: int,
+        presence_of: PresenceOf,
+        hand_over: HandOver,
+        ask_discord: AskDiscord | None = None,
     ) -> None:
         """Start with no request.
 
         Args:
             scheduler: Decides whose turn it is; its clock is the loop's.
-            identify_log: Where the uses of keys are kept for the next supervisor.
+            budget: Decides whether that one may IDENTIFY, on the same clock.
+            journal: Where permits are noted for the next supervisor and for others.
+            num_shards: Of the bot.
             presence_of: Asked for the presence of each shard that gets a permit.
-            grant: Hands a permit and its presence to a shard.
+            hand_over: Hands a permit and its presence to a shard.
+            ask_discord: ``GET /gateway/bot``; None when nobody may be asked.
         """
         self._scheduler = scheduler
-        self._identify_log = identify_log
+        self._budget = budget
+        self._journal = journal
+        self._num_shards = num_shards
         self._presence_of = presence_of
-        self._grant = grant
+        self._hand_over_to = hand_over
+        self._ask_discord = ask_discord
+        self._is_asking = False
         self._changed = asyncio.Event()
         self._granted: dict[int, object] = {}
         """Shards that hold their key, each with a mark of that very permit."""
+        self._numbers: dict[int, int] = {}
+        """The record of each permit in the journal."""
         self._used: list[tuple[int, float]] = []
-        """Keys and UNIX seconds of IDENTIFYs that the log does not have yet."""
+        """Records and UNIX seconds of IDENTIFYs whose time is not corrected yet."""
+        self._waits: dict[int, Wait] = {}
+        self._told: dict[WaitReason, set[int]] = {}
+        self._granted_total = 0
+        self._forced_total = 0
 
     @property
     def waiting(self) -> int:
         """How many shards wait for a permit."""
-        return self._scheduler.waiting
+        return len(self._scheduler.waiting)
 
     def request(self, shard_id: int) -> None:
         """Queue a shard that wants to IDENTIFY."""
@@ -71,6 +82,7 @@ class PermitOwner:
     def cancel(self, shard_id: int) -> None:
         """Take back a request, or a permit that the shard has not used and will not use."""
         self._granted.pop(shard_id, None)
+        self._waits.pop(shard_id, None)
         self._scheduler.cancel(shard_id)
         self._changed.set()
 
@@ -78,17 +90,50 @@ class PermitOwner:
         """Start the spacing of the shard's key: its IDENTIFY is on the way."""
         self._granted.pop(shard_id, None)
         self._scheduler.sent(shard_id, _now())
-        self._used.append((self._scheduler.key_of(shard_id), time.time()))
+        if (number := self._numbers.pop(shard_id, None)) is not None:
+            self._used.append((number, time.time()))
         self._changed.set()
 
     def gone(self, shard_ids: Iterable[int]) -> None:
         """Drop all that the shards of a dead process asked for; a permit they held may have been used."""
         for shard_id in shard_ids:
+            self._waits.pop(shard_id, None)
             if self._granted.pop(shard_id, None) is None:
                 self._scheduler.cancel(shard_id)
             else:
                 self._scheduler.sent(shard_id, _now())
         self._changed.set()
+
+    def reason_to_wait(self, shard_id: int) -> str | None:
+        """Return why a waiting shard does not get its permit; None when it is only a matter of its turn."""
+        wait = self._waits.get(shard_id)
+        return None if wait is None else _as_text(wait)
+
+    def refusal(self, shard_id: int) -> str | None:
+        """Return why a shard that asked now would have to wait for longer than its turn; None when it would not."""
+        decision = self._budget.decide(shard_id, _now())
+        return _as_text(decision) if isinstance(decision, Wait) else None
+
+    def status(self) -> BudgetStatus:
+        """Return what is left and who waits for it."""
+        now = _now()
+        forecast = self._budget.forecast(now)
+        next_at = min((wait.until for wait in self._waits.values()), default=None)
+        return BudgetStatus(
+            total=forecast.total,
+            remaining=forecast.remaining,
+            reserve=forecast.reserve,
+            spent=forecast.spent,
+            reset_at=None if forecast.reset_at is None else _as_unix(forecast.reset_at, now),
+            can_restart_all=forecast.can_restart_all,
+            breaker="open" if forecast.breaker_is_open else "closed",
+            max_concurrency=self._scheduler.max_concurrency,
+            waiting=self.waiting,
+            held=len(self._waits),
+            next_at=None if next_at is None else _as_unix(next_at, now),
+            granted=self._granted_total,
+            forced=self._forced_total,
+        )
 
     async def run(self) -> None:
         """Grant permits until cancelled."""
@@ -96,33 +141,131 @@ class PermitOwner:
             while True:
                 await self._until_due()
                 used, self._used = self._used, []
-                for key, sent_at in used:
-                    group.create_task(self._record(key, sent_at), name=f"identify-log-{key}")
-                for shard_id in self._scheduler.due(_now()):
-                    mark = self._granted[shard_id] = object()
-                    group.create_task(self._hand_over(shard_id, mark), name=f"permit-{shard_id}")
+                for number, sent_at in used:
+                    group.create_task(self._journal.correct(number, sent_at), name=f"identify-journal-{number}")
+                if self._is_asking:
+                    continue
+                if self._ask_discord is not None and self._ask_at <= _now():
+                    self._is_asking = True
+                    group.create_task(self._learn(self._ask_discord), name="identify-budget")
+                elif self._scheduler.next_deadline <= _now():
+                    await self._take_over_news()
+                    self._decide(group)
+
+    @property
+    def _ask_at(self) -> float:
+        return inf if self._ask_discord is None else self._budget.ask_at(_now(), waiting=self.waiting)
 
     async def _until_due(self) -> None:
         self._changed.clear()
-        deadline = self._scheduler.next_deadline
+        deadline = inf if self._is_asking else min(self._scheduler.next_deadline, self._ask_at)
         try:
-            async with asyncio.timeout_at(None if isinf(deadline) else deadline):
+            async with asyncio.timeout_at(None if deadline == inf else deadline):
                 await self._changed.wait()
         except TimeoutError:
             return
 
+    async def _learn(self, ask_discord: AskDiscord) -> None:
+        """Ask Discord what is left. Without an answer the last one counts, and what was sent since."""
+        asked_at = _now()
+        self._budget.asked(asked_at)
+        try:
+            info = await ask_discord()
+        except GatewayServiceError as exc:
+            log_event(_log, logging.WARNING, LogEvent.API_FAILED, reason=str(exc))
+        else:
+            self._budget.learn(start_limit_of(info, asked_at))
+            if info.max_concurrency != self._scheduler.max_concurrency:
+                log_event(_log, logging.INFO, LogEvent.IDENTIFY_PACE, max_concurrency=info.max_concurrency)
+            self._scheduler.set_max_concurrency(info.max_concurrency)
+            self._scheduler.reconsider(_now())
+        finally:
+            self._is_asking = False
+            self._changed.set()
+
+    async def _take_over_news(self) -> None:
+        for identify in await self._journal.news():
+            self._budget.sent(identify.shard_id, identify.num_shards, identify.at)
+            self._scheduler.space(identify.shard_id, identify.at)
+
+    def _decide(self, group: asyncio.TaskGroup) -> None:
+        now = _now()
+        while due := self._scheduler.due(now):  # a shard that has to wait leaves its turn to the next
+            for shard_id in due:
+                decision = self._budget.decide(shard_id, now)
+                match decision:
+                    case Wait(until=until):
+                        self._waits[shard_id] = decision
+                        self._scheduler.postpone(shard_id, until)
+                    case Grant(forced=forced):
+                        self._count(shard_id, now, forced=forced)
+                        mark = self._granted[shard_id] = object()
+                        group.create_task(self._hand_over(shard_id, mark), name=f"permit-{shard_id}")
+                    case _:
+                        assert_never(decision)
+        self._tell_waits(now)
+
+    def _count(self, shard_id: int, now: float, *, forced: bool) -> None:
+        self._waits.pop(shard_id, None)
+        self._budget.sent(shard_id, self._num_shards, now)
+        self._granted_total += 1
+        if forced:
+            self._forced_total += 1
+            log_event(
+                _log,
+                logging.ERROR,
+                LogEvent.IDENTIFY_FORCED,
+                shard_id=shard_id,
+                remaining=self._budget.remaining(now),
+                reserve=self._budget.reserve,
+            )
+
+    def _tell_waits(self, now: float) -> None:
+        """Log who waits and why, when somebody joined them."""
+        waits: dict[WaitReason, set[int]] = {}
+        for shard_id, wait in self._waits.items():
+            waits.setdefault(wait.reason, set()).add(shard_id)
+        for reason, shard_ids in waits.items():
+            if shard_ids - self._told.get(reason, set()):
+                log_event(
+                    _log,
+                    logging.WARNING if reason is WaitReason.BREAKER else logging.ERROR,
+                    LogEvent.IDENTIFY_WAITING,
+                    reason=reason,
+                    shards=as_ranges(sorted(shard_ids)),
+                    wait_s=min(self._waits[shard_id].until for shard_id in shard_ids) - now,
+                    remaining=self._budget.remaining(now),
+                    reserve=self._budget.reserve,
+                )
+        self._told = waits
+
     async def _hand_over(self, shard_id: int, mark: object) -> None:
         presence = await self._presence_of(shard_id)
-        # Written down before it happens: dying in between must not free the key.
-        await self._record(self._scheduler.key_of(shard_id), time.time())
+        # Written down before it happens: dying in between must neither free the key nor hide the IDENTIFY.
+        number = await self._journal.record(shard_id, time.time())
         if self._granted.get(shard_id) is mark:
-            self._grant(shard_id, presence)
+            if number is not None:
+                self._numbers[shard_id] = number
+            self._hand_over_to(shard_id, presence)
 
-    async def _record(self, key: int, sent_at: float) -> None:
-        try:
-            await asyncio.to_thread(self._identify_log.record, key, sent_at)
-        except StateUnavailable as exc:
-            log_event(_log, logging.ERROR, LogEvent.STATE_FAILED, reason=str(exc))
+
+def start_limit_of(info: GatewayInfo, asked_at: float) -> StartLimit:
+    """Return what an answer of Discord's says about the budget."""
+    return StartLimit(
+        total=info.identifies_total,
+        remaining=info.identifies_remaining,
+        reset_after_s=info.reset_after_s,
+        asked_at=asked_at,
+    )
+
+
+def _as_text(wait: Wait) -> str:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(_as_unix(wait.until, _now())))
+    return f"may not IDENTIFY before {at}: {WAIT_MEANINGS[wait.reason]}"
+
+
+def _as_unix(at: float, now: float) -> float:
+    return time.time() + at - now
 
 
 def _now() -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
 
@@ -29,6 +29,37 @@ class ProcessSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """The identify budget of the bot at one moment; counters count from the start of the supervisor."""
+
+    total: int
+    """IDENTIFYs that Discord allows in a day."""
+    remaining: int
+    """IDENTIFYs that are certainly left."""
+    reserve: int
+    """IDENTIFYs that are only spent when forced."""
+    spent: int
+    """In the present window, by all services of the bot that share its state."""
+    reset_at: float | None
+    """UNIX seconds at which Discord begins to count anew; None while it does not count, or nobody may ask."""
+    can_restart_all: bool
+    """Whether every shard of the bot could IDENTIFY without touching the reserve."""
+    breaker: Literal["open", "closed"]
+    """Open when the bot identified so often that every repeat is slowed."""
+    max_concurrency: int
+    waiting: int
+    """Shards that want to IDENTIFY."""
+    held: int
+    """Those of them that wait for the budget or the breaker, not for their turn."""
+    next_at: float | None
+    """UNIX seconds at which the first of them is looked at again."""
+    granted: int
+    """Permits handed out."""
+    forced: int
+    """Those that came out of the reserve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole service at one moment; counters count from the start of the supervisor."""
 
@@ -36,6 +67,7 @@ class Snapshot:
     shards: tuple[ShardStatus, ...]
     """In the order of their ids."""
     processes: tuple[ProcessSnapshot, ...]
+    identify_budget: BudgetStatus
     commands: Mapping[tuple[int, str], int] = field(default_factory=dict)
     """Commands to Discord so far, by opcode and outcome: ``ok`` or the code of an error."""
 

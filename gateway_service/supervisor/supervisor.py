@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import random
 import signal
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
@@ -13,16 +11,15 @@ from typing import Any, Final, Self
 
 from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK
 from gateway_service.ipc.messages import Configure
-from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions
 from gateway_service.state import State, bot_id_of
-from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap
+from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap, make_permits
 from gateway_service.supervisor.broker_check import Connect, connect_once
 from gateway_service.supervisor.child import SHARD_COMMAND
 from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.fleet import Fleet
 from gateway_service.supervisor.gateway_info import Patience
-from gateway_service.supervisor.identify import PermitOwner, monotonic_last_sent
+from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, stops_whole_bot
 from gateway_service.supervisor.signals import StopSignals
 from gateway_service.supervisor.slot import Slot
@@ -178,11 +175,12 @@ class Supervisor:
         plan = await bootstrap(self._options, self._patience, self._connect_broker)
         try:
             kept = await asyncio.to_thread(plan.state.desired)
-            self.fleet = Fleet(plan.num_shards, Desired(plan.state, kept, plan.presence.presence_of))
-            permits = await self._make_permits(plan)
         except BaseException:
             plan.state.close()
             raise
+        desired = Desired(plan.state, kept, plan.presence.presence_of)
+        self.fleet = Fleet(plan.num_shards, desired)
+        self.fleet.permits = permits = make_permits(self._options, plan, desired.presence_of, self.fleet.grant)
         self.fleet.slots = tuple(
             Slot(
                 index,
@@ -208,16 +206,6 @@ class Supervisor:
             state=str(self._options.state_url),
         )
         self._serving = asyncio.create_task(self._serve(permits, plan.state), name="supervisor")
-
-    async def _make_permits(self, plan: Bootstrap) -> PermitOwner:
-        last_sent = monotonic_last_sent(
-            await asyncio.to_thread(plan.state.last_sent),
-            max_concurrency=plan.max_concurrency,
-            wall_now=time.time(),
-            now=asyncio.get_running_loop().time(),
-        )
-        scheduler = IdentifyScheduler(plan.max_concurrency, rng=random.random, last_sent=last_sent)
-        return PermitOwner(scheduler, plan.state, self.fleet.commands.desired.presence_of, self.fleet.grant)
 
     def _configure(self, plan: Bootstrap, shard_ids: tuple[int, ...]) -> Configure:
         options = self._options

@@ -1,7 +1,23 @@
 """A fleet that does what a test says, for the control plane without processes."""
 
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
-from gateway_service.supervisor import ProcessSnapshot, Snapshot
+from gateway_service.supervisor import BudgetStatus, ProcessSnapshot, Snapshot
+
+BUDGET = BudgetStatus(
+    total=1000,
+    remaining=990,
+    reserve=200,
+    spent=10,
+    reset_at=None,
+    can_restart_all=True,
+    breaker="closed",
+    max_concurrency=1,
+    waiting=0,
+    held=0,
+    next_at=None,
+    granted=10,
+    forced=0,
+)
 
 
 def shard(shard_id, state="live", **fields):
@@ -25,7 +41,10 @@ def process(index, shard_ids, state="RUNNING", broker="up", broker_error=None):
 def snapshot(*shards, num_shards=None, processes=None):
     ids = [each.shard_id for each in shards]
     return Snapshot(
-        num_shards=num_shards or len(shards), shards=shards, processes=tuple(processes or [process(0, ids)])
+        num_shards=num_shards or len(shards),
+        shards=shards,
+        processes=tuple(processes or [process(0, ids)]),
+        identify_budget=BUDGET,
     )
 
 

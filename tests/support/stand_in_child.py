@@ -25,6 +25,7 @@ def main():
     parser.add_argument("--slow-shard", type=int, help="take a while to start when this shard is ours")
     parser.add_argument("--fatal", type=int, help="tell of this close code for the first shard")
     parser.add_argument("--identify", action="store_true", help="ask for permits and use them")
+    parser.add_argument("--exit-after-identify", action="store_true", help="end with 1 when a permit was used")
     parser.add_argument("--ignore-drain", action="store_true")
     parser.add_argument("--ignore-eof", action="store_true")
     parser.add_argument("--ignore-pings", action="store_true")
@@ -89,6 +90,7 @@ class Child:
     def on_permit(self, shard_id, presence):
         self.note("permit", shard_id=shard_id, presence=presence)
         self.send("identify_sent", shard_id=shard_id)
+        return 1 if self.options.exit_after_identify else None
 
     def on_drain(self, timeout_s):
         self.note("drain", timeout_s=timeout_s)

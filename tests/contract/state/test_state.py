@@ -89,29 +89,42 @@ class StateContract:
 
         assert ours.load(0) == session()
 
-    def test_no_key_was_used_at_first(self):
-        assert dict(self.open(BOT).last_sent()) == {}
+    def test_nothing_was_identified_at_first(self):
+        assert list(self.open(BOT).identifies()) == []
 
-    def test_the_last_use_of_each_key_is_known(self):
+    def test_every_identify_is_known_in_order_and_by_number(self):
         state = self.open(BOT)
-        state.record(0, 1000.25)
-        state.record(1, 1001.0)
-        state.record(0, 1005.5)
+        numbers = [state.record_identify(0, 1000.25), state.record_identify(1, 999.0), state.record_identify(0, 1005.5)]
 
-        assert dict(self.seen_by_another(BOT).last_sent()) == {0: 1005.5, 1: 1001.0}
+        seen = self.seen_by_another(BOT).identifies()
 
-    def test_an_earlier_use_does_not_replace_a_later_one(self):
+        assert [(each.shard_id, each.num_shards, each.sent_at) for each in seen] == [
+            (0, 4, 1000.25),
+            (1, 4, 999.0),
+            (0, 4, 1005.5),
+        ]
+        assert [each.number for each in seen] == numbers == sorted(numbers)
+
+    def test_what_is_known_already_is_not_told_again(self):
         state = self.open(BOT)
-        state.record(0, 1005.0)
-        state.record(0, 1000.0)
+        first = state.record_identify(0, 1000.0)
+        second = state.record_identify(0, 1001.0)
 
-        assert dict(state.last_sent()) == {0: 1005.0}
+        assert [each.number for each in state.identifies(first)] == [second]
+        assert list(state.identifies(second)) == []
 
-    def test_the_uses_belong_to_the_bot_whatever_its_shard_count(self):
-        self.open(BOT).record(0, 1000.0)
+    def test_a_time_can_be_set_right(self):
+        state = self.open(BOT)
+        number = state.record_identify(0, 1000.0)
+        state.correct_identify(number, 1003.0)
 
-        assert dict(self.open(RESHARDED).last_sent()) == {0: 1000.0}
-        assert dict(self.open(OTHER_BOT).last_sent()) == {}
+        assert [each.sent_at for each in self.seen_by_another(BOT).identifies()] == [1003.0]
+
+    def test_identifies_belong_to_the_bot_whatever_its_shard_count(self):
+        self.open(BOT).record_identify(0, 1000.0)
+
+        assert [each.num_shards for each in self.open(RESHARDED).identifies()] == [4]
+        assert list(self.open(OTHER_BOT).identifies()) == []
 
 
 class TestSqlite(StateContract):

@@ -27,7 +27,7 @@ state = SqliteState(Path(sys.argv[1]), Namespace("100", 4))
 for seq in range(200):
     state.save([Session(session_id="s", resume_gateway_url="u", seq=seq, shard_id=shard_id, num_shards=4, intents=1,
                         guilds=GuildSnapshot())])
-    state.record(seq % 2, float(seq))
+    state.record_identify(seq % 2, float(seq))
 state.close()
 """
 
@@ -49,7 +49,7 @@ def test_several_processes_make_and_write_one_file(tmp_path):
     assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
     state = opened(path)
     assert [state.load(shard_id).seq for shard_id in range(4)] == [199] * 4
-    assert dict(state.last_sent()) == {0: 198.0, 1: 199.0}
+    assert len(state.identifies()) == len({each.number for each in state.identifies()}) == 4 * 200
     state.close()
 
 
@@ -143,13 +143,13 @@ def test_a_locked_file_is_told_after_the_busy_timeout_and_works_again_after(tmp_
     foreign = sqlite3.connect(path, isolation_level=None)
     foreign.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StateUnavailable, match="another program has it locked"):
-        state.record(0, 1.0)
+        state.record_identify(0, 1.0)
     foreign.execute("ROLLBACK")
     foreign.close()
 
-    state.record(0, 2.0)
+    state.record_identify(0, 2.0)
 
-    assert dict(state.last_sent()) == {0: 2.0}
+    assert [each.sent_at for each in state.identifies()] == [2.0]
     state.close()
 
 
@@ -157,19 +157,28 @@ def test_a_locked_file_is_told_after_the_busy_timeout_and_works_again_after(tmp_
 def test_a_file_that_vanishes_in_use_is_told_and_made_again(tmp_path, put_another):
     path = tmp_path / "state.db"
     state = opened(path)
-    state.record(0, 1.0)
+    state.record_identify(0, 1.0)
     for file in tmp_path.glob("state.db*"):
         file.unlink()
     if put_another:
         opened(path).close()
 
     with pytest.raises(StateUnavailable, match="removed or replaced while in use; it is made again"):
-        state.record(0, 2.0)
-    state.record(0, 3.0)
+        state.record_identify(0, 2.0)
+    state.record_identify(0, 3.0)
     state.close()
 
     assert path.stat().st_mode & 0o077 == 0
-    assert dict(opened(path).last_sent()) == {0: 3.0}
+    assert [each.sent_at for each in opened(path).identifies()] == [3.0]
+
+
+def test_old_identifies_make_room_for_new_ones(tmp_path):
+    state = opened(tmp_path / "state.db", max_identifies=2)
+    for second in range(4):
+        state.record_identify(0, float(second))
+
+    assert [each.sent_at for each in state.identifies()] == [2.0, 3.0]
+    state.close()
 
 
 CLAIMER = """

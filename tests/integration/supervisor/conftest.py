@@ -51,10 +51,12 @@ def connect_to(options, valkey_url):
                     "token": simulator.token,
                     "broker_url": valkey_url,
                     "intents": "all",
+                    "shard_count": "auto",
                     **changes,
                 }
             ),
             policy=Policy(**{**QUICK, **(policy or {})}),
+            connect_broker=accept,
         )
 
     return build

@@ -79,7 +79,7 @@ def test_a_cancelled_request_is_not_granted():
     schedule.request(0, 0.0)
     schedule.cancel(0)
 
-    assert (schedule.due(0.0), schedule.waiting, schedule.next_deadline) == ([], 0, inf)
+    assert (schedule.due(0.0), schedule.waiting, schedule.next_deadline) == ([], (), inf)
 
 
 def test_a_silent_holder_counts_as_having_sent_when_its_hold_ends():
@@ -122,8 +122,9 @@ def test_keys_do_not_wait_for_each_other():
     assert schedule.due(0.0) == [0, 1]
 
 
-def test_a_restart_remembers_when_each_key_was_used():
-    schedule = scheduler(2, last_sent={0: 99.0})
+def test_what_others_sent_spaces_the_keys_too():
+    schedule = scheduler(2)
+    schedule.space(4, 99.0)
     schedule.request(0, 100.0)
     schedule.request(1, 100.0)
 
@@ -145,6 +146,56 @@ def test_a_late_report_does_not_shorten_the_spacing():
     schedule.request(0, 100.0)
 
     assert schedule.next_deadline == 100.0 + IDENTIFY_SPACING_S
+
+
+def test_a_postponed_shard_leaves_its_key_to_the_next():
+    schedule = scheduler()
+    schedule.request(0, 0.0)
+    schedule.request(1, 0.0)
+    schedule.due(0.0)
+    schedule.postpone(0, 50.0)
+
+    assert schedule.due(0.0) == [1]
+
+
+def test_a_postponed_shard_has_its_turn_when_it_is_time():
+    schedule = scheduler()
+    schedule.request(0, 0.0)
+    schedule.due(0.0)
+    schedule.postpone(0, 50.0)
+
+    assert (schedule.due(49.0), schedule.next_deadline, schedule.due(50.0)) == ([], 50.0, [0])
+
+
+def test_what_was_postponed_is_looked_at_again_when_something_changed():
+    schedule = scheduler()
+    schedule.request(0, 0.0)
+    schedule.due(0.0)
+    schedule.postpone(0, 50.0)
+    schedule.reconsider(3.0)
+
+    assert schedule.due(3.0) == [0]
+
+
+def test_a_shard_that_is_gone_is_not_postponed():
+    schedule = scheduler()
+    schedule.request(0, 0.0)
+    schedule.due(0.0)
+    schedule.cancel(0)
+    schedule.postpone(0, 50.0)
+
+    assert schedule.waiting == ()
+
+
+@pytest.mark.parametrize(("before", "after", "due"), [(1, 16, []), (16, 1, []), (16, 8, [9])])
+def test_another_concurrency_keeps_what_was_sent_apart(before, after, due):
+    schedule = scheduler(before)
+    schedule.sent(0, 100.0)
+    schedule.set_max_concurrency(after)
+    schedule.request(0, 101.0)
+    schedule.request(9 if due else 0, 101.0)
+
+    assert schedule.due(101.0) == due
 
 
 @pytest.mark.parametrize("nonsense", [0, -3])

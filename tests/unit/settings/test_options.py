@@ -34,6 +34,8 @@ def test_defaults_are_those_of_the_table():
     assert defaults.api_url == shown["api_url"]
     assert defaults.compression == shown["compression"]
     assert str(defaults.large_threshold) == shown["large_threshold"]
+    assert str(defaults.identify_reserve) == shown["identify_reserve"]
+    assert (defaults.force_identify, shown["force_identify"]) == (False, "no")
     assert defaults.log_level == shown["log_level"]
     assert defaults.log_format == shown["log_format"]
     assert ",".join(defaults.tasks) == shown["tasks"]
@@ -223,6 +225,8 @@ def test_a_presence_that_discord_would_refuse_is_refused(given, sentence):
         ({"log_level": "loud"}, "must be debug, info, warning or error, not 'loud'"),
         ({"log_format": "xml"}, "must be text or json, not 'xml'"),
         ({"large_threshold": 49}, "must be from 50 to 250, not 49"),
+        ({"identify_reserve": 91}, "must be from 0 to 90, not 91"),
+        ({"force_identify": "perhaps"}, "must be yes, no, true, false, 1 or 0, not 'perhaps'"),
         ({"processes": 0}, "must be from 1 to 100000, not 0"),
         ({"processes": "two"}, "must be a whole number, not 'two'"),
         ({"tasks": "my-bot"}, "'my-bot' is not the name of a module such as 'my_bot.tasks'"),
