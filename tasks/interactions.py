@@ -6,7 +6,7 @@ from typing import Any, Final
 from gateway_service import Dispatch, on
 from tasks.rest import discord, retried
 
-APPLICATION_COMMAND: Final = 2  # interaction type; autocompletion, for one, cannot be deferred
+APPLICATION_COMMAND: Final = 2  # interaction type
 
 
 def answer_to(interaction: Mapping[str, Any]) -> str | None:
@@ -17,10 +17,9 @@ def answer_to(interaction: Mapping[str, Any]) -> str | None:
     return "pong" if name == "ping" else f"I do not know the command {name!r}."
 
 
-@on("INTERACTION_CREATE", bind=True, max_retries=3)
+# Discord hears that an answer follows before this runs, so the work behind may take up to 15 minutes.
+@on("INTERACTION_CREATE", bind=True, defer=True, max_retries=3)
 def answer_command(self: Any, interaction: dict[str, Any], _dispatch: Dispatch) -> None:
     if answer := answer_to(interaction):
         with retried(self):
-            discord().defer(interaction["id"], interaction["token"])
-            # Whatever takes longer than three seconds belongs here.
             discord().answer(interaction["application_id"], interaction["token"], answer)

@@ -14,8 +14,6 @@ from gateway_service.settings import load_options
 
 _TIMEOUT_S: Final = 10.0
 _PAUSE_S: Final = 5.0  # when Discord fails and does not say how long to wait
-_DEFERRED_CHANNEL_MESSAGE: Final = 5  # interaction callback type: "... is thinking"
-_ALREADY_ACKNOWLEDGED: Final = 40060  # JSON error code of a callback that was answered before
 _USER_AGENT: Final = "DiscordBot (gateway-service, 0.1)"  # Discord asks for this form
 
 # httpx logs every URL at info, and the URL of an interaction holds its token.
@@ -94,20 +92,6 @@ class DiscordRest:
         if post.reply_to is not None:
             body["message_reference"] = {"message_id": post.reply_to, "fail_if_not_exists": False}
         self._send("POST", f"/channels/{post.channel_id}/messages", body, "a message", self._authorization)
-
-    def defer(self, interaction_id: str, interaction_token: str) -> None:
-        """Tell Discord that an answer follows; it waits three seconds for this and 15 minutes for the answer.
-
-        Raises:
-            TryAgain: Later.
-            Refused: Never; code 10062 means that the three seconds are over.
-        """
-        path = f"/interactions/{interaction_id}/{interaction_token}/callback"
-        try:
-            self._send("POST", path, {"type": _DEFERRED_CHANNEL_MESSAGE}, "an interaction callback")
-        except Refused as refused:
-            if refused.code != _ALREADY_ACKNOWLEDGED:
-                raise
 
     def answer(self, application_id: str, interaction_token: str, content: str) -> None:
         """Put the answer where a deferred interaction shows that one follows.

@@ -73,7 +73,7 @@ BORDERS: Final = {
     "starlette": {"control"},
     "uvicorn": {"control"},
     "prometheus_client": {"control"},
-    "httpx": {"supervisor", "control"},
+    "httpx": {"supervisor", "control", "worker"},
     "zstandard": {"protocol", "simulator"},
     "sqlite3": {"state", "publisher", "dev"},
     # The options of `celery worker` are click's.
@@ -92,13 +92,20 @@ NARROW_BORDERS: Final = {
     ("publisher", "sqlite3"): "publisher/spool_file.py",
     ("supervisor", "httpx"): "supervisor/gateway_info.py",
     ("control", "httpx"): "control/client.py",
+    ("worker", "httpx"): "worker/callback.py",
     ("control", "prometheus_client"): "control/metrics.py",
     ("control", "uvicorn"): "control/http_server.py",
     ("control", "fastapi"): "control/http_api.py",
     ("control", "starlette"): "control/http_api.py",
 }
 # Libraries that a declared dependency brings because we asked for it, or that are declared under another name.
-COME_WITH: Final = {"redis": "celery[redis]", "tornado": "flower", "starlette": "fastapi", "yaml": "pyyaml"}
+COME_WITH: Final = {
+    "redis": "celery[redis]",
+    "billiard": "celery[redis]",
+    "tornado": "flower",
+    "starlette": "fastapi",
+    "yaml": "pyyaml",
+}
 # The protocol core decides; clocks, chance, sockets and logs belong to its callers.
 IMPURE: Final = frozenset(
     {"asyncio", "logging", "os", "random", "secrets", "select", "socket", "ssl", "subprocess", "threading", "time"}

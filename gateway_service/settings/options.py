@@ -26,6 +26,7 @@ __all__ = ["ControlOptions", "GatewayOptions", "Presence", "PresenceSource", "Wo
 
 DEFAULT_TASKS: Final = ("tasks",)
 DEFAULT_BROKER_URL: Final = "amqp://guest:guest@127.0.0.1:5672//"
+DEFAULT_API_URL: Final = DISCORD_API_URL
 DEFAULT_STATE_URL: Final = "sqlite:///.gateway/state.db"
 DEFAULT_OUTBOX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
@@ -85,7 +86,7 @@ class WorkerOptions(_Options):
         tasks: str | Iterable[str] = DEFAULT_TASKS,
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
         once_url: str | SecretStr | None = None,
-        api_url: str = DISCORD_API_URL,
+        api_url: str = DEFAULT_API_URL,
     ) -> None:
         super().__init__(tasks=tasks, broker_url=broker_url, once_url=once_url, api_url=api_url)
 
@@ -167,7 +168,7 @@ class GatewayOptions(_Options):
         outbox_max_bytes: int | str = DEFAULT_OUTBOX_BYTES,
         spool_max_bytes: int | str = DEFAULT_SPOOL_BYTES,
         spool_dir: str | Path | None = None,
-        api_url: str = DISCORD_API_URL,
+        api_url: str = DEFAULT_API_URL,
         url: str | None = None,
         compression: str = "zstd-stream",
         large_threshold: int | str = MIN_LARGE_THRESHOLD,

@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from gateway_service.settings import load_worker_options
+from gateway_service.worker.callback import API_URL_KEY
 from gateway_service.worker.consumer import CONSUMER_PATH
 from gateway_service.worker.once import ONCE_URL_KEY
 from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
@@ -34,6 +35,7 @@ def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
         "broker_heartbeat": 10,  # seconds; Celery's two minutes are long for a bot that answers people
         "broker_transport_options": {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if is_redis else {},
         ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
+        API_URL_KEY: options.api_url,
         "include": options.tasks,
         "accept_content": [CONTENT_TYPE, PLAIN_JSON],
         "result_accept_content": [PLAIN_JSON],

@@ -11,8 +11,10 @@ from celery.utils.text import str_to_list
 from gateway_service.contract import DEFAULT_GROUP, TASK_PREFIX, event_token, queue_name
 from gateway_service.errors import ConfigurationError
 from gateway_service.worker.capabilities import has_quorum_queues
+from gateway_service.worker.guards import DEFAULT_EXPIRES_S, Defer, guards_of
 from gateway_service.worker.handlers import HandlerTask, as_task_function
-from gateway_service.worker.once import KEEP_S, announce_store, once_per_dispatch
+from gateway_service.worker.lateness import lateness_of
+from gateway_service.worker.once import KEEP_S, announce_store
 from gateway_service.worker.silence import QuietNode
 from gateway_service.worker.strategy import EventTask
 from gateway_service.worker.topology import DeclareSharedQueues, queue_of_token
@@ -39,6 +41,7 @@ class Gateway:
         self._handlers: dict[str, list[str]] = {}
         """Task names by event token."""
         self._uses_once = False
+        lateness_of(app)  # before the pool forks
         app.steps["consumer"].add(DeclareSharedQueues)
         celeryd_init.connect(self._prepare_worker, weak=False)
         celeryd_after_setup.connect(self._announce, weak=False)
@@ -50,6 +53,8 @@ class Gateway:
         name: str | None = None,
         once: bool = False,
         once_keep_s: float = KEEP_S,
+        expires_s: float | None = DEFAULT_EXPIRES_S,
+        defer: Defer = False,
         **options: Any,
     ) -> Callable[[Handler], Any]:
         """Make a function the handler of one or more dispatch names.
@@ -63,6 +68,9 @@ class Gateway:
             name: Name of the task; module and function by default.
             once: Run once for each dispatch, also when its message arrives again. See docs/handlers.md.
             once_keep_s: How long a run that was made is remembered.
+            expires_s: The age, by Discord's clock, at which an interaction is let go; None means never.
+            defer: Tell Discord before a run that an answer to the interaction follows; ``"private"`` when only who
+                made it shall see that.
             **options: Options of a Celery task: ``max_retries``, ``time_limit``, ``autoretry_for``...
 
         Raises:
@@ -72,16 +80,21 @@ class Gateway:
         _check_events(events)
         if ours := _OURS & options.keys():
             raise TypeError(f"on(...) decides {', '.join(sorted(ours))} itself")
+        guards = guards_of(events, once=once, once_keep_s=once_keep_s, expires_s=expires_s, defer=defer)
 
         def register(function: Handler) -> Any:
-            run = as_task_function(function, bind=bind)
-            if once:
-                run = once_per_dispatch(run)
-                self._uses_once = True
-                options["once_keep_s"] = once_keep_s
+            run = guards.around(as_task_function(function, bind=bind), events)
+            self._uses_once |= once
             task_name = name or self.app.gen_task_name(function.__name__, function.__module__)
             self._register(task_name, events)
-            task_options = {**options, "base": HandlerTask, "bind": True, "shared": False, "name": task_name}
+            task_options = {
+                **options,
+                **guards.attributes(),
+                "base": HandlerTask,
+                "bind": True,
+                "shared": False,
+                "name": task_name,
+            }
             return self.app.task(**task_options)(run)
 
         return register

@@ -33,8 +33,10 @@ class HandlerTask(Task):
     # A run that failed for good goes to gateway.dead. See HandlerRequest.
     acks_on_failure = False
     acks_on_timeout = True
+    # See Guards.
     once_keep_s: float | None = None
-    """How long a run that was made is remembered; None for handlers that may run more than once."""
+    expires_s: float | None = None
+    defer: bool | str = False
 
     def signature_from_request(
         self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any

@@ -46,23 +46,6 @@ def test_a_message_is_posted_with_the_token():
     }
 
 
-def test_an_interaction_is_deferred_without_the_token():
-    rest, discord = rest_with(httpx.Response(204))
-
-    rest.defer("1", "secret")
-
-    [request] = discord.requests
-    assert (request.method, str(request.url)) == ("POST", "https://api/v10/interactions/1/secret/callback")
-    assert json.loads(request.content) == {"type": 5}
-    assert "Authorization" not in request.headers
-
-
-def test_an_interaction_that_was_deferred_before_is_deferred():
-    rest, _ = rest_with(httpx.Response(400, json={"code": 40060, "message": "already acknowledged"}))
-
-    rest.defer("1", "secret")
-
-
 def test_a_deferred_interaction_is_answered_in_its_place():
     rest, discord = rest_with(httpx.Response(200, json={}))
 
@@ -71,6 +54,7 @@ def test_a_deferred_interaction_is_answered_in_its_place():
     [request] = discord.requests
     assert (request.method, str(request.url)) == ("PATCH", "https://api/v10/webhooks/5/secret/messages/@original")
     assert json.loads(request.content) == {"content": "pong", "allowed_mentions": {"parse": []}}
+    assert "Authorization" not in request.headers
 
 
 @pytest.mark.parametrize(
@@ -113,12 +97,12 @@ def test_what_never_succeeds_says_why(response, text):
 
 
 def test_no_error_shows_the_token_of_an_interaction():
-    rest, _ = rest_with(httpx.Response(404, json={"code": 10062, "message": "Unknown interaction"}))
+    rest, _ = rest_with(httpx.Response(404, json={"code": 10015, "message": "Unknown Webhook"}))
 
     with pytest.raises(Refused) as refused:
-        rest.defer("1", "secret")
+        rest.answer("5", "secret", "pong")
 
-    assert str(refused.value) == "Discord refused an interaction callback: HTTP 404, 10062 Unknown interaction"
+    assert str(refused.value) == "Discord refused the answer to an interaction: HTTP 404, 10015 Unknown Webhook"
 
 
 class Task:
