@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import gateway as gateway_benchmark
+from benchmarks import worker as worker_benchmark
 
 
 @click.group()
@@ -25,23 +26,42 @@ def gateway(*, rounds: int, events: int, as_json: bool) -> None:
     console = Console(stderr=True)
     with console.status("starting") as status:
         result = asyncio.run(gateway_benchmark.measure(rounds=rounds, events=events, progress=status.update))
+    _show(result, "event", as_json=as_json)
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(1, 50), default=5, show_default=True)
+@click.option("--tasks", type=click.IntRange(500, 100_000), default=5_000, show_default=True, help="Per round.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def worker(*, rounds: int, tasks: int, as_json: bool) -> None:
+    """CPU per empty task from the broker to the acknowledgement, against stock Celery with solo and prefork pools."""
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        result = worker_benchmark.measure(rounds=rounds, tasks=tasks, progress=status.update)
+    _show(result, "task", as_json=as_json)
+
+
+def _show(result: dict[str, Any], unit: str, *, as_json: bool) -> None:
+    """Print figures and ratios.
+
+    Args:
+        result: What a benchmark measured.
+        unit: What a figure is about; it names the keys of the figures.
+        as_json: Print ``result`` as it is.
+    """
     if as_json:
         click.echo(json.dumps(result))
-    else:
-        _show(result)
-
-
-def _show(result: dict[str, Any]) -> None:
-    table = Table(title=f"CPU per event, median of {result['rounds']} rounds", title_justify="left")
-    for heading in ("", "µs per event", "min", "max", "events/s"):
+        return
+    table = Table(title=f"CPU per {unit}, median of {result['rounds']} rounds", title_justify="left")
+    for heading in ("", f"µs per {unit}", "min", "max", f"{unit}s/s"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, figure in result["figures"].items():
-        cells = (figure["cpu_us_per_event"], figure["min"], figure["max"], f"{figure['events_per_s']:,}")
+        cells = (figure[f"cpu_us_per_{unit}"], figure["min"], figure["max"], f"{figure[f'{unit}s_per_s']:,}")
         table.add_row(name, *map(str, cells))
     console = Console()
     console.print(table)
     for name, ratio in result["ratios"].items():
-        console.print(f"{name}: {ratio:.3f} (1/{1 / ratio:.1f})")
+        console.print(f"{name}: {ratio:.3f} (1/{1 / ratio:.1f})" if ratio < 1 else f"{name}: {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -105,6 +105,11 @@ class LogEvent(StrEnum):
     SPOOL_FAILED = "spool.failed", "the spool cannot be written; dispatches wait in memory, then with Discord"
     SPOOL_FULL = "spool.full", "the spool has all that it may have; dispatches wait in memory, then with Discord"
     STATE_FAILED = "state.failed", "the session store could not be read or written; sessions are kept in memory"
+    WORKER_EXITED = "worker.exited", "a worker of `gateway-service worker` ended"
+    WORKER_FATAL = "worker.fatal", "a worker is not started again: its cause does not heal by a restart"
+    WORKER_KILLED = "worker.killed", "a worker did not finish within the grace period, or Ctrl-C was pressed again"
+    WORKER_STARTING = "worker.starting", "a worker was spawned"
+    WORKERS_STOPPING = "workers.stopping", "a signal or a worker that was given up ends all workers"
 
 
 def log_event(log: logging.Logger, level: int, event: LogEvent, /, *, exc_info: bool = False, **fields: Any) -> None:

@@ -28,6 +28,7 @@ PROGRAM: Final = "gateway-service"
 # completion answer at once; a test compares the lines.
 COMMANDS: Final = {
     "start": ("gateway_service.cli.start:start", "Keep the shards connected and publish every dispatch."),
+    "worker": ("gateway_service.cli.worker:worker", "Run the handlers in several Celery workers."),
     "doctor": ("gateway_service.cli.doctor:doctor", "Check settings, token, broker, state and clock."),
     "dead": ("gateway_service.cli.dead:dead", "See, requeue and drop messages that could not be handled."),
     "simulate": (
@@ -66,7 +67,7 @@ First steps:
   export DISCORD_TOKEN=...                   the token shown under Bot in the developer portal
   gateway-service doctor                     is everything there that a start needs?
   gateway-service start --shard-count 32     run the gateway
-  celery -A gateway_service worker -l info   run the handlers in tasks/
+  gateway-service worker -l info             run the handlers in tasks/
 
 \b
 Completion (bash; zsh and fish likewise):

@@ -15,6 +15,7 @@ from gateway_service.worker.guards import DEFAULT_EXPIRES_S, Defer, guards_of
 from gateway_service.worker.handlers import HandlerTask, as_task_function
 from gateway_service.worker.lateness import lateness_of
 from gateway_service.worker.once import KEEP_S, announce_store
+from gateway_service.worker.reading import ReadInBatches
 from gateway_service.worker.silence import QuietNode
 from gateway_service.worker.strategy import EventTask
 from gateway_service.worker.topology import DeclareSharedQueues, queue_of_token
@@ -42,7 +43,7 @@ class Gateway:
         """Task names by event token."""
         self._uses_once = False
         lateness_of(app)  # before the pool forks
-        app.steps["consumer"].add(DeclareSharedQueues)
+        app.steps["consumer"].update((DeclareSharedQueues, ReadInBatches))
         celeryd_init.connect(self._prepare_worker, weak=False)
         celeryd_after_setup.connect(self._announce, weak=False)
 

@@ -1,5 +1,6 @@
 """A request for one handler run: how its payload gets to where the handler runs, who may see it, and how it ends."""
 
+import copy
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -65,3 +66,11 @@ class InProcessRequest(HandlerRequest):
 
     def __init__(self, message: Any, **options: Any) -> None:
         super().__init__(message, **{**options, "body": message.payload, "decoded": True})
+
+
+def addressed(message: Any, headers: dict[str, Any], payload: list[Any]) -> Any:
+    """Return a copy of ``message`` with other headers and a decoded body; it shares everything that is only read."""
+    run = copy.copy(message)
+    run.headers = headers
+    run._decoded_cache = payload  # noqa: SLF001 - kombu's memo of Message.decode()
+    return run

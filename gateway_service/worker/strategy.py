@@ -3,7 +3,6 @@
 A strategy is Celery's function from a received message to requests for its pool; ``Task.Strategy`` names it.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,10 +13,12 @@ from celery.utils.log import get_logger
 from celery.worker.strategy import default as celery_strategy
 
 from gateway_service.contract import Dispatch
+from gateway_service.worker.acks import acks_of
 from gateway_service.worker.dead import REASON_HEADER, burying
 from gateway_service.worker.gather import Gather, Part, Settle
 from gateway_service.worker.handlers import QUEUE_HEADER
-from gateway_service.worker.request import HandlerRequest, InProcessRequest
+from gateway_service.worker.inline import InlineTask, Run, runs_inline
+from gateway_service.worker.request import HandlerRequest, InProcessRequest, addressed
 from gateway_service.worker.serialization import CONTENT_TYPE, UndecodableBody, decode_task_body
 
 _log = get_logger(__name__)
@@ -52,8 +53,13 @@ def fan_out(task: EventTask, app: Any, consumer: Any) -> OnMessage:
     strategies = consumer.strategies
     # Handlers must not see each other's changes to the payload.
     may_share_payload = _runs_elsewhere(consumer.pool)
+    is_inline = runs_inline(consumer)
+    acks = acks_of(consumer) if is_inline else None
+    inline_tasks = [InlineTask(app.tasks[name], app, consumer) if is_inline else None for name in task.handlers]
 
     def on_message(message: Any, _body: Any, ack: Settle, reject: Settle, callbacks: Any) -> None:
+        if acks is not None:
+            ack = acks.acknowledging(message)
         message.headers[QUEUE_HEADER] = task.queue
         reject = burying(app, message, ack, reject)
         try:
@@ -62,10 +68,13 @@ def fan_out(task: EventTask, app: Any, consumer: Any) -> OnMessage:
             refuse(consumer, message, reject, exc)
             return
         gather = Gather(len(task.handlers), ack, reject)
-        for position, handler in enumerate(task.handlers):
+        for position, (handler, inline_task) in enumerate(zip(task.handlers, inline_tasks, strict=True)):
             own = payload if may_share_payload or position == 0 else _decoded(message)
             part = Part(gather)
-            run = _message_for(message, task, handler, own)
+            headers = _headers_for(message, task, handler)
+            if inline_task and inline_task.run(Run(message, headers, own, part.acknowledge, part.reject)):
+                continue
+            run = addressed(message, headers, own)
             try:
                 strategies[handler](run, None, part.acknowledge, part.reject, callbacks)
             except InvalidTaskError as exc:
@@ -78,15 +87,22 @@ def run_one(task: Any, app: Any, consumer: Any) -> OnMessage:
     """Strategy of a single task whose body is decoded exactly: a handler, or a task named after an event."""
     task.Request = HandlerRequest if _runs_elsewhere(consumer.pool) else InProcessRequest
     run = celery_strategy(task, app, consumer)
+    is_inline = runs_inline(consumer)
+    acks = acks_of(consumer) if is_inline else None
+    inline_task = InlineTask(task, app, consumer) if is_inline else None
 
     def on_message(message: Any, body: Any, ack: Settle, reject: Settle, callbacks: Any) -> Any:
         # A copy made by fan_out is decoded, and its reject belongs to a Gather.
         if message._decoded_cache is None:  # noqa: SLF001 - kombu's memo of Message.decode()
+            if acks is not None:
+                ack = acks.acknowledging(message)
             reject = burying(app, message, ack, reject)
             try:
-                message._decoded_cache = _decoded(message)  # noqa: SLF001
+                payload = message._decoded_cache = _decoded(message)  # noqa: SLF001
             except UndecodableBody as exc:
                 refuse(consumer, message, reject, exc)
+                return None
+            if inline_task and inline_task.run(Run(message, message.headers, payload, ack, reject)):
                 return None
         message.content_type = CONTENT_TYPE  # for the pool process, which decodes the body again
         return run(message, body, ack, reject, callbacks)
@@ -126,15 +142,12 @@ def _payload_of_dispatch(message: Any) -> list[Any]:
     return payload
 
 
-def _message_for(message: Any, task: EventTask, handler: str, payload: list[Any]) -> Any:
-    """Return a copy of ``message`` addressed to one handler; it shares everything that is only read."""
-    run = copy.copy(message)
-    run.headers = {
+def _headers_for(message: Any, task: EventTask, handler: str) -> dict[str, Any]:
+    """Return the headers of ``message`` as if it were addressed to one handler."""
+    return {
         **message.headers,
         "task": handler,
         # Its own id, because Celery keeps states, results and revocations by id.
         "id": f"{message.headers['id']}.{task.group}.{handler}",
         QUEUE_HEADER: task.queue,
     }
-    run._decoded_cache = payload  # noqa: SLF001 - kombu's memo of Message.decode()
-    return run

@@ -102,7 +102,16 @@ def worker_environment(url: str, tasks: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "CELERY_"))} | ours
 
 
-def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, copies: int = 1, **headers: Any) -> str:
+def publish(
+    url: str,
+    event: str,
+    raw: bytes,
+    *,
+    body: bytes | None = None,
+    content_type: str = "application/json",
+    copies: int = 1,
+    **headers: Any,
+) -> str:
     """Publish one dispatch as the gateway does, and return its id.
 
     Args:
@@ -110,6 +119,7 @@ def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, copi
         event: Dispatch name.
         raw: JSON text of ``d``.
         body: Another body than ``raw`` makes.
+        content_type: Of the body.
         copies: How often the same message is sent, as after an unconfirmed one.
         **headers: Other headers than those of a dispatch.
     """
@@ -134,7 +144,7 @@ def publish(url: str, event: str, raw: bytes, *, body: bytes | None = None, copi
                 envelope.body if body is None else body,
                 exchange=EVENTS_EXCHANGE,
                 routing_key=routing_key(event, envelope.guild_id),
-                content_type="application/json",
+                content_type=content_type,
                 content_encoding="utf-8",
                 headers={**headers_of(envelope, "test"), **headers},
                 correlation_id=envelope.task_id,
