@@ -86,10 +86,16 @@ class LogEvent(StrEnum):
     SESSION_OPENED = "session.opened", "READY: a new session began"
     SESSION_RESUMED = "session.resumed", "RESUMED: the session goes on and missed dispatches were replayed"
     SHARD_CLOSED = "shard.closed", "the gateway connection ended or could not be opened; the shard reconnects"
+    SHARD_DEAF = "shard.deaf", "a silent shard hears nothing with a new session either; it is left alone for a day"
     SHARD_FATAL = "shard.fatal", "Discord closed with a code after which no connection is allowed"
+    SHARD_HEALED = "shard.healed", "a silent shard hears again after another connection"
     SHARD_IDENTIFYING = "shard.identifying", "the shard had its turn and sent IDENTIFY"
     SHARD_NOTE = "shard.note", "something rare in the protocol, named in the field note"
     SHARD_RESTARTING = "shard.restarting", "the shard is told to make another connection: resume or identify"
+    SHARD_SILENT = (
+        "shard.silent",
+        "a shard ACKs and hears nothing, against its own past and its siblings; it resumes, then identifies",
+    )
     SHARD_STATE = "shard.state", "the shard's state machine is in another state"
     SHARD_SUSPENDED = (
         "shard.suspended",

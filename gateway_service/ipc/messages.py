@@ -148,6 +148,8 @@ class ShardStatus(_Message):
     """Age of the oldest dispatch that the broker has not confirmed; 0 when it has all."""
     replayed: int = 0
     """Of ``received``: those that a RESUME brought."""
+    heard: int = 0
+    """Of ``received``: those that only an intent lets through, by which a deaf session is found."""
     duplicates: int = 0
     """Replayed dispatches that were dropped because this process had them already."""
     gaps: int = 0

@@ -173,6 +173,32 @@ _FIRST_GATEWAY_CODE: Final = 4000
 _KNOWN_CLOSE_CODES: Final = frozenset(CloseCode)
 
 
+# Discord sends these whatever the intents are, or as an answer to us, or for every guild of a new session: they say
+# nothing about whether a session hears what it should.
+UNASKED_EVENTS: Final = frozenset(
+    {
+        "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
+        "CHANNEL_INFO",
+        "ENTITLEMENT_CREATE",
+        "ENTITLEMENT_DELETE",
+        "ENTITLEMENT_UPDATE",
+        "GUILD_CREATE",
+        "GUILD_DELETE",
+        "GUILD_MEMBERS_CHUNK",
+        "INTERACTION_CREATE",
+        "RATE_LIMITED",
+        "READY",
+        "RESUMED",
+        "SOUNDBOARD_SOUNDS",
+        "SUBSCRIPTION_CREATE",
+        "SUBSCRIPTION_DELETE",
+        "SUBSCRIPTION_UPDATE",
+        "USER_UPDATE",
+        "VOICE_SERVER_UPDATE",
+    }
+)
+
+
 def is_suspect(code: int | None) -> bool:
     """Tell whether one RESUME after ``code`` is worth a try, and a second is not.
 

@@ -11,7 +11,7 @@ from gateway_service.connection import Driver
 from gateway_service.contract import session_hash
 from gateway_service.ipc.messages import ChildMessage, Fatal, IdentifySent, PermitCancel, PermitRequest, ShardStatus
 from gateway_service.metrics import Histogram
-from gateway_service.protocol.constants import CloseCode
+from gateway_service.protocol.constants import UNASKED_EVENTS, CloseCode
 from gateway_service.protocol.effects import Deliver, NoteName
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.reconnect import Cause
@@ -95,6 +95,7 @@ class Shard:
         self._codes = codes
         self._resumes = 0
         self._identifies = 0
+        self._heard = 0
         self._reconnects = 0
         if machine.session is not None:
             self._follow(machine.session)
@@ -123,6 +124,8 @@ class Shard:
                 dispatch.raw,
             )
         )
+        if dispatch.event not in UNASKED_EVENTS:
+            self._heard += 1
         if dispatch.event in self.requests.events:
             self.requests.receive(dispatch.event, dispatch.raw)
         if not has_room and not self._is_suspended:
@@ -232,6 +235,7 @@ class Shard:
             spool_bytes=counts.spooled_bytes,
             spool_rows=counts.spooled,
             confirm_lag_s=counts.lag_s(time.time()),
+            heard=self._heard,
             resumes=self._resumes,
             identifies=self._identifies,
             reconnects=self._reconnects,

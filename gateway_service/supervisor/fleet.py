@@ -10,6 +10,7 @@ from gateway_service.protocol.constants import Opcode, shard_id_of
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.identify import PermitOwner
+from gateway_service.supervisor.silence import SilenceDetector
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
 from gateway_service.telemetry import LogEvent, log_event
@@ -20,10 +21,11 @@ _log: Final = logging.getLogger(__name__)
 class Fleet:
     """Every slot of a supervisor."""
 
-    def __init__(self, num_shards: int, desired: Desired) -> None:
+    def __init__(self, num_shards: int, desired: Desired, silence: SilenceDetector) -> None:
         """Start without slots and permits; they are set when they are made."""
         self.num_shards = num_shards
         self.permits: PermitOwner
+        self._silence = silence
         self.slots: tuple[Slot, ...] = ()
         self.commands = Commands(self._tell, desired, num_shards)
 
@@ -35,11 +37,13 @@ class Fleet:
             shards=tuple(sorted(shards, key=lambda shard: shard.shard_id)),
             processes=tuple(slot.snapshot() for slot in self.slots),
             identify_budget=self.permits.status(),
+            silences=dict(self._silence.counts),
             commands=self.commands.counts,
         )
 
     def _explained(self, shard: ShardStatus) -> ShardStatus:
-        reason = shard.reason or self.permits.reason_to_wait(shard.shard_id)
+        shard_id = shard.shard_id
+        reason = shard.reason or self.permits.reason_to_wait(shard_id) or self._silence.reason(shard_id)
         return shard if reason == shard.reason else shard.model_copy(update={"reason": reason})
 
     def slot_of(self, shard_id: int) -> Slot:

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway_service.errors import EX_CONFIG, EX_SOFTWARE, FatalClose
 from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS, CloseCode
+from gateway_service.supervisor.silence import MIN_HISTORY, SURPRISE
 
 # Token, API version and intents are the same for every shard of a bot, so each further shard would only spend an
 # IDENTIFY on the same answer. 4010 and 4011 are about one shard. See protocol §9, state STOPPED.
@@ -53,6 +54,13 @@ class Policy:
     """Pings are counted, not seconds: a pause of this process or the whole machine must not look like a hung child."""
     start_timeout_s: float = 60.0
     """From spawning to the first report. Far above any real start: killing a slow starter only makes it slower."""
+
+    silence_window_s: float = 30.0
+    """A shard that hears nothing for some such windows, while it usually does, is deaf; see supervisor/silence.py."""
+    silence_min_history: int = MIN_HISTORY
+    """Windows that must be known of a shard before it is judged."""
+    silence_surprise: float = SURPRISE
+    """How unlikely a run of silent windows must be: minus the logarithm of its probability."""
 
     drain_timeout_s: float = 6.0
     """How long a child may take to publish what it has."""

@@ -6,7 +6,17 @@ from typing import Final, Literal
 
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
 
-COUNTERS: Final = ("received", "published", "replayed", "duplicates", "gaps", "resumes", "identifies", "reconnects")
+COUNTERS: Final = (
+    "received",
+    "published",
+    "replayed",
+    "heard",
+    "duplicates",
+    "gaps",
+    "resumes",
+    "identifies",
+    "reconnects",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,8 @@ class Snapshot:
     """In the order of their ids."""
     processes: tuple[ProcessSnapshot, ...]
     identify_budget: BudgetStatus
+    silences: Mapping[str, int] = field(default_factory=dict)
+    """Cures of deaf shards so far: ``resume``, ``identify``, and how they ended: ``healed``, ``given_up``."""
     commands: Mapping[tuple[int, str], int] = field(default_factory=dict)
     """Commands to Discord so far, by opcode and outcome: ``ok`` or the code of an error."""
 

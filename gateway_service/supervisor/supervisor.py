@@ -22,6 +22,8 @@ from gateway_service.supervisor.gateway_info import Patience
 from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, stops_whole_bot
 from gateway_service.supervisor.signals import StopSignals
+from gateway_service.supervisor.silence import SilenceDetector
+from gateway_service.supervisor.silence_watch import SilenceWatch
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
 from gateway_service.telemetry import LogEvent, log_event
@@ -179,7 +181,10 @@ class Supervisor:
             plan.state.close()
             raise
         desired = Desired(plan.state, kept, plan.presence.presence_of)
-        self.fleet = Fleet(plan.num_shards, desired)
+        self._silence = SilenceDetector(
+            min_history=self._policy.silence_min_history, surprise=self._policy.silence_surprise
+        )
+        self.fleet = Fleet(plan.num_shards, desired, self._silence)
         self.fleet.permits = permits = make_permits(self._options, plan, desired.presence_of, self.fleet.grant)
         self.fleet.slots = tuple(
             Slot(
@@ -243,8 +248,11 @@ class Supervisor:
                 granting = group.create_task(self._grant_permits(permits), name="permits")
                 running = [group.create_task(slot.run(), name=f"process-{slot.index}") for slot in self.fleet.slots]
                 killing = group.create_task(self._killing.wait(), name="kill-request")
+                watch = SilenceWatch(self.fleet, self._silence, self._policy.silence_window_s)
+                watching = group.create_task(watch.run(), name="silence-watch")
                 await self._stopping.wait()
                 granting.cancel()
+                watching.cancel()
                 for slot in self.fleet.slots:
                     slot.drain()
                 ended = group.create_task(asyncio.wait(running), name="drain")
