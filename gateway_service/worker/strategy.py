@@ -14,10 +14,12 @@ from celery.worker.strategy import default as celery_strategy
 
 from gateway_service.contract import Dispatch
 from gateway_service.worker.acks import acks_of
+from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.dead import REASON_HEADER, burying
 from gateway_service.worker.gather import Gather, Part, Settle
 from gateway_service.worker.handlers import QUEUE_HEADER
 from gateway_service.worker.inline import InlineTask, Run, runs_inline
+from gateway_service.worker.redeliveries import counting, is_second_hand
 from gateway_service.worker.request import HandlerRequest, InProcessRequest, addressed
 from gateway_service.worker.serialization import CONTENT_TYPE, UndecodableBody, decode_task_body
 
@@ -56,12 +58,16 @@ def fan_out(task: EventTask, app: Any, consumer: Any) -> OnMessage:
     is_inline = runs_inline(consumer)
     acks = acks_of(consumer) if is_inline else None
     inline_tasks = [InlineTask(app.tasks[name], app, consumer) if is_inline else None for name in task.handlers]
+    is_counted = has_quorum_queues(consumer.connection)
 
     def on_message(message: Any, _body: Any, ack: Settle, reject: Settle, callbacks: Any) -> None:
         if acks is not None:
             ack = acks.acknowledging(message)
         message.headers[QUEUE_HEADER] = task.queue
-        reject = burying(app, message, ack, reject)
+        reject = (burying if is_counted else counting)(app, message, ack, reject)
+        if not is_counted and is_second_hand(message):
+            reject(_log, consumer.connection_errors, requeue=True)
+            return
         try:
             payload = _payload_of_dispatch(message)
         except UndecodableBody as exc:
@@ -90,13 +96,17 @@ def run_one(task: Any, app: Any, consumer: Any) -> OnMessage:
     is_inline = runs_inline(consumer)
     acks = acks_of(consumer) if is_inline else None
     inline_task = InlineTask(task, app, consumer) if is_inline else None
+    is_counted = has_quorum_queues(consumer.connection)
 
     def on_message(message: Any, body: Any, ack: Settle, reject: Settle, callbacks: Any) -> Any:
         # A copy made by fan_out is decoded, and its reject belongs to a Gather.
         if message._decoded_cache is None:  # noqa: SLF001 - kombu's memo of Message.decode()
             if acks is not None:
                 ack = acks.acknowledging(message)
-            reject = burying(app, message, ack, reject)
+            reject = (burying if is_counted else counting)(app, message, ack, reject)
+            if not is_counted and is_second_hand(message):
+                reject(_log, consumer.connection_errors, requeue=True)
+                return None
             try:
                 payload = message._decoded_cache = _decoded(message)  # noqa: SLF001
             except UndecodableBody as exc:

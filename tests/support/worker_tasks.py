@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,12 @@ def failing(data: Any, dispatch: Dispatch) -> None:
 
 @on("DEADLY")
 def deadly(data: Any, dispatch: Dispatch) -> None:
-    """Kill its own pool process: once, or each time."""
+    """End its own pool process: once, or each time."""
     record("deadly", dispatch, data)
     runs = Path(os.environ[RECORD_VARIABLE]).read_text().count(f'"dispatch": "{dispatch.id}"')
     if runs <= data["times"]:
+        if data.get("by") == "exit":
+            sys.exit("as it was told")
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -207,8 +207,9 @@ def test_a_process_that_was_killed_over_a_message_gets_it_again(worker, url):
     assert first["pid"] != second["pid"]
 
 
-def test_a_message_that_kills_its_process_each_time_ends_dead(url):
-    dispatch_id = publish(url, "DEADLY", b'{"times":1000}')
+@pytest.mark.parametrize("by", ["kill", "exit"])
+def test_a_message_that_ends_its_process_each_time_ends_dead(url, by):
+    dispatch_id = publish(url, "DEADLY", b'{"times":1000,"by":"%b"}' % by.encode())
 
     dead = wait_until(lambda: take(url, DEAD_QUEUE), timeout_s=30)
 

@@ -8,6 +8,8 @@ from gateway_service.contract import DEAD_QUEUE
 from tests.support.waiting import wait_until
 from tests.support.worker import publish, running_worker, take
 
+TASKS = "tests.support.worker_tasks"
+
 pytestmark = pytest.mark.usefixtures("worker")
 
 
@@ -21,7 +23,14 @@ def url(valkey):
 @pytest.fixture(scope="module")
 def worker(url, tmp_path_factory):
     directory = tmp_path_factory.mktemp("redis")
-    with running_worker(url, directory, "tests.support.worker_tasks", "-P", "solo") as worker:
+    with running_worker(url, directory, TASKS, "-P", "solo", "-n", "a@%h", "-X", "default.DEADLY") as worker:
+        yield worker
+
+
+@pytest.fixture
+def pool(url, tmp_path):
+    """A worker whose pool processes may die."""
+    with running_worker(url, tmp_path, TASKS, "-c", "1", "-n", "b@%h", "-Q", "default.DEADLY") as worker:
         yield worker
 
 
@@ -64,3 +73,12 @@ def test_a_task_named_after_an_event_gets_its_dispatches(worker, url):
     [run] = worker.wait_for(dispatch_id, "plain")
 
     assert run["data"] == {"n": 1}
+
+
+def test_a_message_that_ends_its_process_each_time_ends_dead(pool, url):
+    dispatch_id = publish(url, "DEADLY", b'{"times":1000}')
+
+    dead = wait_until(lambda: take(url, DEAD_QUEUE))
+
+    assert (dead.headers["id"], dead.headers["reason"]) == (dispatch_id, "its worker was lost 4 times")
+    assert len(pool.runs(dispatch_id)) == 4
