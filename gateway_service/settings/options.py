@@ -72,6 +72,10 @@ OnceUrl = Annotated[SecretUrl | None, PlainValidator(urls.parse_once_url)]
 ApiUrl = Annotated[str, PlainValidator(lambda value: urls.parse_url(value, "https", "http"))]
 
 
+ControlAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
+MetricsAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
+
+
 class WorkerOptions(_Options):
     """What a Celery worker needs to know; it has no token and no shards."""
 
@@ -79,6 +83,7 @@ class WorkerOptions(_Options):
     broker_url: BrokerUrl
     once_url: OnceUrl
     api_url: ApiUrl
+    worker_metrics_address: MetricsAddress
 
     def __init__(
         self,
@@ -87,11 +92,9 @@ class WorkerOptions(_Options):
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
         once_url: str | SecretStr | None = None,
         api_url: str = DEFAULT_API_URL,
+        worker_metrics_address: str | Address | None = None,
     ) -> None:
-        super().__init__(tasks=tasks, broker_url=broker_url, once_url=once_url, api_url=api_url)
-
-
-ControlAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
+        super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
 
 
 class ControlOptions(_Options):
@@ -149,6 +152,8 @@ class GatewayOptions(_Options):
     identify_reserve: Annotated[int, PlainValidator(_percent)]
     """Percent of the IDENTIFYs of a day."""
     force_identify: Annotated[bool, PlainValidator(values.parse_yes_or_no)]
+    worker_metrics_address: MetricsAddress
+    """None means that workers serve no metrics."""
     log_level: Annotated[LogLevel, _choice("log_level")]
     log_format: Annotated[LogFormat, _choice("log_format")]
 
@@ -176,6 +181,7 @@ class GatewayOptions(_Options):
         control_tokens_file: str | Path | None = None,
         identify_reserve: int | str = DEFAULT_IDENTIFY_RESERVE,
         force_identify: bool | str = False,
+        worker_metrics_address: str | Address | None = None,
         log_level: str = "info",
         log_format: str = "text",
     ) -> None:

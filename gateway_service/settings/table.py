@@ -215,6 +215,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         choices=("yes", "no"),
     ),
     Setting(
+        name="worker_metrics_address",
+        env="GATEWAY_WORKER_METRICS_ADDRESS",
+        flag=None,
+        metavar="HOST:PORT|off",
+        default="off",
+        meaning="Where a worker serves `/metrics` for Prometheus: how late interactions begin. Each further worker of "
+        "the host takes the next free port.",
+    ),
+    Setting(
         name="log_level",
         env="GATEWAY_LOG_LEVEL",
         flag="--log-level",

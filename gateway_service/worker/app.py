@@ -9,12 +9,15 @@ from typing import Any
 import click
 from celery import Celery
 from celery.loaders.app import AppLoader
+from celery.signals import worker_ready
 from celery.utils.imports import cwd_in_path
 
 from gateway_service.errors import ConfigurationError
 from gateway_service.worker import serialization
 from gateway_service.worker.configuration import celery_settings
+from gateway_service.worker.exposition import METRICS_ADDRESS_KEY, serve
 from gateway_service.worker.gateway import Gateway
+from gateway_service.worker.lateness import lateness_of
 from gateway_service.worker.modules import import_tree
 
 
@@ -56,3 +59,10 @@ app = Celery("gateway_service", loader=TaskModulesLoader, set_as_current=False)
 app.add_defaults(_settings)
 gateway = Gateway(app)
 on = gateway.on
+
+
+@worker_ready.connect(weak=False)
+def _serve_metrics(sender: Any, **_signal: Any) -> None:
+    """Begin when the pool has its processes: they shall not begin their lives with this thread's locks."""
+    if sender.app is app and (address := app.conf.get(METRICS_ADDRESS_KEY)):
+        serve(address.host, address.port, lateness_of(app))

@@ -6,6 +6,7 @@ from typing import Any, Final
 from gateway_service.settings import load_worker_options
 from gateway_service.worker.callback import API_URL_KEY
 from gateway_service.worker.consumer import CONSUMER_PATH
+from gateway_service.worker.exposition import METRICS_ADDRESS_KEY
 from gateway_service.worker.once import ONCE_URL_KEY
 from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
 
@@ -36,6 +37,7 @@ def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
         "broker_transport_options": {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if is_redis else {},
         ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
         API_URL_KEY: options.api_url,
+        METRICS_ADDRESS_KEY: options.worker_metrics_address,
         "include": options.tasks,
         "accept_content": [CONTENT_TYPE, PLAIN_JSON],
         "result_accept_content": [PLAIN_JSON],
