@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from gateway_service.settings import GatewayOptions
     from gateway_service.supervisor import Supervisor
     from gateway_service.worker import on
+    from gateway_service.worker.calls import gateway
 
-__all__ = ["Dispatch", "GatewayOptions", "Supervisor", "on"]
+__all__ = ["Dispatch", "GatewayOptions", "Supervisor", "gateway", "on"]
 
 # Handlers do not need the supervisor's libraries, nor the supervisor Celery: each name is imported when it is used.
 _HOMES: Final = {
     "Dispatch": "gateway_service.contract",
     "GatewayOptions": "gateway_service.settings",
     "Supervisor": "gateway_service.supervisor",
+    "gateway": "gateway_service.worker.calls",
     "on": "gateway_service.worker",
 }
 
