@@ -42,9 +42,25 @@ METRICS: Final[Mapping[str, Metric]] = {
             ("operation", "outcome"),
             "Operations of the control plane; outcome is ok, partial or the code of an error.",
         ),
+        Metric(
+            "gateway_confirm_lag_seconds",
+            "gauge",
+            "seconds",
+            ("process",),
+            "Age of the oldest dispatch that the broker has not confirmed.",
+        ),
+        Metric(
+            "gateway_dispatches_duplicate_total",
+            "counter",
+            "dispatches",
+            ("shard",),
+            "Replayed dispatches that were dropped because they were here already.",
+        ),
         Metric("gateway_dispatches_pending", "gauge", "dispatches", ("shard",), "Received and not yet confirmed."),
         Metric("gateway_dispatches_published_total", "counter", "dispatches", ("shard",), "Confirmed by the broker."),
         Metric("gateway_dispatches_received_total", "counter", "dispatches", ("shard",), "Read from the socket."),
+        Metric("gateway_dispatches_replayed_total", "counter", "dispatches", ("shard",), "Brought by a RESUME."),
+        Metric("gateway_gaps_total", "counter", "gaps", ("shard",), "How often something may have been lost."),
         Metric("gateway_guilds", "gauge", "guilds", ("shard",), "Guilds of the shard."),
         Metric(
             "gateway_heartbeat_latency_seconds",
@@ -54,6 +70,14 @@ METRICS: Final[Mapping[str, Metric]] = {
             "From a heartbeat to its ACK.",
         ),
         Metric("gateway_identifies_total", "counter", "identifies", ("shard",), "IDENTIFYs sent."),
+        Metric(
+            "gateway_ladder_rung",
+            "gauge",
+            "0 or 1",
+            ("process", "rung"),
+            "1 for the rung of the outage ladder that the process is on; see reliability.md.",
+        ),
+        Metric("gateway_ledger_balanced", "gauge", "0 or 1", ("shard",), "Whether the ledger of the session adds up."),
         Metric("gateway_outbox_bytes", "gauge", "bytes", ("process",), "Waiting in memory for the broker."),
         Metric("gateway_process_cpu_seconds_total", "counter", "seconds", ("process",), "CPU time of a shard process."),
         Metric("gateway_process_max_rss_bytes", "gauge", "bytes", ("process",), "Largest memory of a shard process."),
@@ -67,6 +91,7 @@ METRICS: Final[Mapping[str, Metric]] = {
             "Ended gateway connections by Discord's close code; none without one, other for unknown ones.",
         ),
         Metric("gateway_resumes_total", "counter", "resumes", ("shard",), "RESUMED received."),
+        Metric("gateway_spool_bytes", "gauge", "bytes", ("process",), "Waiting on disk for the broker."),
         Metric("gateway_shard_up", "gauge", "0 or 1", ("shard",), "Whether the shard is live."),
     )
 }

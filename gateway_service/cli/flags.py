@@ -16,7 +16,12 @@ def setting_flags(function: _Function) -> _Function:
     """Give a command ``--config`` and one flag per setting; all arrive as texts, None where not given."""
     for setting in reversed(SETTINGS):
         if setting.flag is not None:
-            function = _option(setting, setting.flag)(function)
+            function = flag_of(setting)(function)
+    return config_flag(function)
+
+
+def config_flag(function: _Function) -> _Function:
+    """Give a command ``--config``."""
     return click.option(
         "--config",
         "config_file",
@@ -26,14 +31,15 @@ def setting_flags(function: _Function) -> _Function:
     )(function)
 
 
-def _option(setting: Setting, flag: str) -> Callable[[_Function], _Function]:
+def flag_of(setting: Setting) -> Callable[[_Function], _Function]:
+    """Return what gives a command the flag of one setting."""
     notes = "; ".join(
         [", ".join([setting.env, *setting.fallback_envs]), *([setting.default] if setting.default else [])]
     )
     is_switch = not setting.metavar
     # Values are checked with those of all other sources, so that every fault is told at once.
     return click.option(
-        flag,
+        str(setting.flag),
         setting.name,
         is_flag=is_switch,
         flag_value="yes" if is_switch else None,

@@ -31,6 +31,21 @@ COMMANDS: Final = {
     "worker": ("gateway_service.cli.worker:worker", "Run the handlers in several Celery workers."),
     "doctor": ("gateway_service.cli.doctor:doctor", "Check settings, token, broker, state and clock."),
     "dead": ("gateway_service.cli.dead:dead", "See, requeue and drop messages that could not be handled."),
+    "status": ("gateway_service.cli.status:status", "Watch the shards of a running service."),
+    "shards": ("gateway_service.cli.status:shards", "List the shards of a running service."),
+    "processes": ("gateway_service.cli.status:processes", "List the shard processes of a running service."),
+    "ledger": ("gateway_service.cli.status:ledger", "Prove, shard by shard, that nothing was lost."),
+    "restart": ("gateway_service.cli.operate:restart", "Let one shard, or its whole process, start over."),
+    "rolling-restart": (
+        "gateway_service.cli.operate:rolling_restart",
+        "Restart every shard process, one after the other.",
+    ),
+    "drain": ("gateway_service.cli.operate:drain", "Let the service flush, keep its sessions and end."),
+    "presence": ("gateway_service.cli.discord:presence", "Set or clear the presence of the bot."),
+    "voice": ("gateway_service.cli.discord:voice", "Join or leave a voice channel."),
+    "members": ("gateway_service.cli.discord:members", "Ask Discord for members of a guild."),
+    "where": ("gateway_service.cli.discord:where", "Tell which shard and host has a guild."),
+    "completion": ("gateway_service.cli.completion:completion", "Print the completion script of a shell."),
     "simulate": (
         "gateway_service.simulator.command:simulate",
         "Run a Discord double on loopback and print where to connect.",
@@ -70,14 +85,15 @@ First steps:
   gateway-service worker -l info             run the handlers in tasks/
 
 \b
-Completion (bash; zsh and fish likewise):
-  eval "$(_GATEWAY_SERVICE_COMPLETE=bash_source gateway-service)"
+Completion (bash, zsh; fish: gateway-service completion fish | source):
+  eval "$(gateway-service completion bash)"
 
 \b
 Exit codes:
-  0    done          69  broker, API or state not available
-  2    usage         70  a fault in this program
-  130  interrupted   78  a setting is wrong or Discord refused it; do not restart
+  0    done          69  broker, API, state or service not available
+  1    refused       70  a fault in this program
+  2    usage         78  a setting is wrong or Discord refused it; do not restart
+  130  interrupted
 """,
 )
 @click.version_option(package_name="gateway-service", prog_name=PROGRAM, message="%(prog)s %(version)s")

@@ -215,6 +215,10 @@ async def ledger(host: Host, _: args.Arguments) -> replies.LedgerReply:
                 received=shard.received,
                 published=shard.published,
                 pending=max(0, shard.received - shard.published),
+                replayed=shard.replayed,
+                duplicates=shard.duplicates,
+                gaps=shard.gaps,
+                is_balanced=shard.is_balanced,
                 received_seq=shard.received_seq,
                 published_seq=shard.published_seq,
             )

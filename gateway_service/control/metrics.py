@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from gateway_service.control.control import Control
 from gateway_service.ipc.messages import HistogramCounts
 from gateway_service.metrics import LATENCY_BUCKETS_S, METRICS, Metric
+from gateway_service.publisher.rungs import Rung
 from gateway_service.supervisor import Snapshot
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -86,23 +87,39 @@ def _reconnects(snapshot: Snapshot) -> Iterable[Sample]:
     return [((code,), count) for code, count in sorted(by_code.items())]
 
 
+def _rungs(snapshot: Snapshot) -> Iterable[Sample]:
+    return [
+        ((str(process.index), rung), float(process.status.rung == rung))
+        for process in snapshot.processes
+        if process.status is not None
+        for rung in Rung
+    ]
+
+
 _SHARD_SAMPLES: Final[dict[str, _Source]] = {
+    "gateway_dispatches_duplicate_total": _of_shards(lambda shard: shard.duplicates),
     "gateway_dispatches_pending": _of_shards(lambda shard: max(0, shard.received - shard.published)),
     "gateway_dispatches_published_total": _of_shards(lambda shard: shard.published),
     "gateway_dispatches_received_total": _of_shards(lambda shard: shard.received),
+    "gateway_dispatches_replayed_total": _of_shards(lambda shard: shard.replayed),
+    "gateway_gaps_total": _of_shards(lambda shard: shard.gaps),
     "gateway_guilds": _of_shards(lambda shard: shard.guilds),
     "gateway_identifies_total": _of_shards(lambda shard: shard.identifies),
+    "gateway_ledger_balanced": _of_shards(lambda shard: shard.is_balanced),
     "gateway_resumes_total": _of_shards(lambda shard: shard.resumes),
     "gateway_shard_up": _of_shards(lambda shard: shard.state == "live"),
 }
 _PROCESS_SAMPLES: Final[dict[str, _Source]] = {
     "gateway_broker_up": _of_statuses(lambda status: status.broker == "up"),
+    "gateway_confirm_lag_seconds": _of_statuses(lambda status: status.confirm_lag_s),
     "gateway_confirm_latency_seconds": _of_statuses(lambda status: status.confirm_latency),
     "gateway_heartbeat_latency_seconds": _of_statuses(lambda status: status.heartbeat_latency),
+    "gateway_ladder_rung": _rungs,
     "gateway_outbox_bytes": _of_statuses(lambda status: status.pending_bytes),
     "gateway_process_cpu_seconds_total": _of_statuses(lambda status: status.cpu_s),
     "gateway_process_max_rss_bytes": _of_statuses(lambda status: status.max_rss_bytes),
     "gateway_process_restarts_total": _of_processes(lambda process: process.restarts),
     "gateway_process_up": _of_processes(lambda process: process.state == "RUNNING"),
     "gateway_reconnects_total": _reconnects,
+    "gateway_spool_bytes": _of_statuses(lambda status: status.spool_bytes),
 }

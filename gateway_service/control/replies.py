@@ -163,6 +163,14 @@ class LedgerRow(BaseModel):
     published: int
     pending: int
     """Received and not yet confirmed by the broker."""
+    replayed: int
+    """Of ``received``: those that a RESUME brought."""
+    duplicates: int
+    """Replayed dispatches that were dropped because they were here already."""
+    gaps: int
+    """How often something may have been lost; each was told to every group as GATEWAY_GAP."""
+    is_balanced: bool
+    """Received is the sum of what became of it."""
     received_seq: int | None
     published_seq: int | None
 

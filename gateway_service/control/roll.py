@@ -89,6 +89,8 @@ class Roll:
             raise RollHalted(
                 f"the shards of process {process.index} used {identifies} identifies and lost {lost} dispatches"
             )
+        if unbalanced := [shard.shard_id for shard in after if not shard.is_balanced]:
+            raise RollHalted(f"the ledger of shard {', '.join(map(str, unbalanced))} does not add up")
 
     def _shards_of(self, process: ProcessSnapshot) -> list[ShardStatus]:
         return [shard for shard in self._service.snapshot().shards if shard.shard_id in process.shard_ids]

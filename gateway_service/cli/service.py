@@ -1,0 +1,81 @@
+"""What every command for a running service has in common."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+
+from gateway_service.cli.flags import config_flag, flag_of
+from gateway_service.errors import EX_OK, EX_REFUSED
+from gateway_service.settings import SETTINGS, load_control_options
+
+if TYPE_CHECKING:
+    from gateway_service.control.client import ControlClient
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done, 1 refused or done only in part, 2 a wrong command line, 69 no service or shard answers, "
+    "78 a setting is wrong."
+)
+
+Answer = dict[str, Any]
+
+
+class Caller:
+    """The service that a command speaks to, and how the command prints."""
+
+    def __init__(self, client: "ControlClient", *, as_json: bool) -> None:
+        self._client = client
+        self.as_json = as_json
+        self.console = Console()
+
+    def ask(self, name: str, **arguments: Any) -> Answer:
+        """Perform an operation and return its whole answer.
+
+        Raises:
+            NoServiceAnswers: Nobody is there.
+            ControlError: The service refused.
+        """
+        from gateway_service.control.operations import OPERATIONS
+
+        return self._client.perform(OPERATIONS[name], arguments)
+
+    def say(self, answer: Answer, sentence: str) -> int:
+        """Print an answer, for machines or people, with what failed; return the exit code."""
+        if self.as_json:
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            if sentence:
+                click.echo(sentence)
+            for failure in answer["failures"]:
+                click.echo(f"{failure['code']}: {failure['message']}", err=True)
+        return EX_REFUSED if answer["failures"] else EX_OK
+
+
+def for_service(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--json`` and the flags that lead to the service; it gets a :class:`Caller` first."""
+
+    @wraps(function)
+    def run(
+        config_file: Path | None,
+        control_address: str | None,
+        control_tokens_file: str | None,
+        *,
+        as_json: bool,
+        **given: Any,
+    ) -> Any:
+        from gateway_service.control.client import ControlClient
+
+        flags: Mapping[str, Any] = {"control_address": control_address, "control_tokens_file": control_tokens_file}
+        with ControlClient(load_control_options(flags, os.environ, config_file)) as client:
+            return function(Caller(client, as_json=as_json), **given)
+
+    decorated: Callable[..., Any] = config_flag(run)
+    for setting in SETTINGS:
+        if setting.name in {"control_address", "control_tokens_file"}:
+            decorated = flag_of(setting)(decorated)
+    return click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")(decorated)

@@ -1,0 +1,179 @@
+"""What a running service tells: ``gateway-service status``, ``shards``, ``processes`` and ``ledger``."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gateway_service.cli.service import EXIT_CODES, Answer, Caller, for_service
+from gateway_service.errors import EX_OK, EX_REFUSED
+from gateway_service.supervisor.plan import as_ranges
+
+_STYLES: Final = {"live": "green", "RUNNING": "green", "stopped": "red", "FATAL": "red"}
+_LEFT: Final = frozenset({"host", "state", "rung", "session", "broker", "last exit"})
+
+Cells = Sequence[str | Text]
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  gateway-service status            a table that follows the service until Ctrl-C
+  gateway-service status --once     the same, once
+  gateway-service status --json | jq '.result.shards[] | select(.state != "live")'
+
+{EXIT_CODES}
+"""
+)
+@click.option("--once", is_flag=True, help="Print once and end.")
+@click.option("--interval", "interval_s", default=1.0, show_default=True, help="Seconds between two looks.")
+@for_service
+def status(caller: Caller, *, once: bool, interval_s: float) -> int:
+    """Watch the shards of a running service."""
+    answer = caller.ask("shards")
+    if caller.as_json:
+        return caller.say(answer, "")
+    view = StatusView()
+    if once or not caller.console.is_terminal:
+        caller.console.print(view(answer, time.monotonic()))
+        return EX_REFUSED if answer["failures"] else EX_OK
+    with Live(view(answer, time.monotonic()), console=caller.console, auto_refresh=False, screen=True) as live:
+        while True:
+            time.sleep(interval_s)
+            live.update(view(caller.ask("shards"), time.monotonic()), refresh=True)
+
+
+class StatusView:
+    """Renders answers of ``shards``, with the rate of dispatches between the last two."""
+
+    def __init__(self) -> None:
+        self._before: tuple[float, Mapping[int, int]] | None = None
+
+    def __call__(self, answer: Answer, now: float) -> RenderableType:
+        shards = answer["result"]["shards"]
+        rates = self._rates({shard["shard_id"]: shard["received"] for shard in shards}, now)
+        live = sum(shard["state"] == "live" for shard in shards)
+        summary = (
+            f"{live} of {answer['result']['num_shards']} shards live, "
+            f"{sum(shard['guilds'] for shard in shards):,} guilds, "
+            f"{sum(rates.values()):,.0f} events/s, lag {sum(shard['lag'] for shard in shards):,}"
+        )
+        table = _table(
+            ("shard", "host", "state", "rung", "latency", "guilds", "events/s", "lag", "resumes", "restarts"),
+            [
+                (
+                    str(shard["shard_id"]),
+                    shard["host"],
+                    _state(shard["state"]),
+                    shard["rung"],
+                    _ms(shard["latency_s"]),
+                    f"{shard['guilds']:,}",
+                    f"{rates.get(shard['shard_id'], 0.0):,.0f}",
+                    f"{shard['lag']:,}",
+                    str(shard["resumes"]),
+                    str(shard["restarts"]),
+                )
+                for shard in shards
+            ],
+        )
+        missing = [Text(f"{failure['code']}: {failure['message']}", style="red") for failure in answer["failures"]]
+        return Group(Text(summary, style="bold"), table, *missing)
+
+    def _rates(self, received: Mapping[int, int], now: float) -> dict[int, float]:
+        before, self._before = self._before, (now, received)
+        if before is None or now <= before[0]:
+            return {}
+        seconds = now - before[0]
+        return {
+            shard_id: max(0, count - before[1].get(shard_id, count)) / seconds for shard_id, count in received.items()
+        }
+
+
+@click.command(epilog=EXIT_CODES)
+@for_service
+def shards(caller: Caller) -> int:
+    """List the shards of a running service."""
+    answer = caller.ask("shards")
+    rows = [
+        (
+            str(shard["shard_id"]),
+            shard["host"],
+            str(shard["process"]),
+            _state(shard["state"]),
+            shard["session"] or "",
+            str(shard["received_seq"] or ""),
+            str(shard["published_seq"] or ""),
+            shard["reason"] or "",
+        )
+        for shard in answer["result"]["shards"]
+    ]
+    headings = ("shard", "host", "process", "state", "session", "received seq", "published seq", "reason")
+    return _list(caller, answer, headings, rows)
+
+
+@click.command(epilog=EXIT_CODES)
+@for_service
+def processes(caller: Caller) -> int:
+    """List the shard processes of a running service."""
+    answer = caller.ask("processes")
+    rows = [
+        (
+            str(process["index"]),
+            process["host"],
+            _state(process["state"]),
+            str(process["pid"] or ""),
+            as_ranges(process["shard_ids"]),
+            (process["status"] or {}).get("broker", ""),
+            (process["status"] or {}).get("rung", ""),
+            str(process["restarts"]),
+            process["last_exit"] or "",
+        )
+        for process in answer["result"]["processes"]
+    ]
+    headings = ("process", "host", "state", "pid", "shards", "broker", "rung", "restarts", "last exit")
+    return _list(caller, answer, headings, rows)
+
+
+@click.command(epilog=EXIT_CODES)
+@for_service
+def ledger(caller: Caller) -> int:
+    """Prove, shard by shard, that nothing was lost.
+
+    Exits with 1 when the ledger of a shard does not add up.
+    """
+    answer = caller.ask("ledger")
+    names = ("shard_id", "received", "published", "pending", "replayed", "duplicates", "gaps")
+    rows: list[Cells] = [
+        [*(f"{row[name]:,}" for name in names), Text("yes", "green") if row["is_balanced"] else Text("no", "red")]
+        for row in answer["result"]["rows"]
+    ]
+    code = _list(caller, answer, ("shard", *names[1:], "balanced"), rows)
+    return code or (EX_OK if all(row["is_balanced"] for row in answer["result"]["rows"]) else EX_REFUSED)
+
+
+def _list(caller: Caller, answer: Answer, headings: Sequence[str], rows: Iterable[Cells]) -> int:
+    if not caller.as_json:
+        caller.console.print(_table(headings, rows))
+    return caller.say(answer, "")
+
+
+def _table(headings: Sequence[str], rows: Iterable[Cells]) -> Table:
+    table = Table(expand=False)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in _LEFT else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=_STYLES.get(state, "yellow"))
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.0f} ms"
