@@ -69,6 +69,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             ("process",),
             "From a heartbeat to its ACK.",
         ),
+        Metric("gateway_identify_budget_remaining", "gauge", "identifies", (), "IDENTIFYs that are certainly left."),
+        Metric("gateway_identify_budget_reserve", "gauge", "identifies", (), "IDENTIFYs only spent when forced."),
+        Metric("gateway_identify_breaker_open", "gauge", "0 or 1", (), "Whether repeated IDENTIFYs are slowed."),
+        Metric("gateway_identify_waiting", "gauge", "shards", (), "Shards that want to IDENTIFY."),
         Metric("gateway_identifies_total", "counter", "identifies", ("shard",), "IDENTIFYs sent."),
         Metric(
             "gateway_ladder_rung",

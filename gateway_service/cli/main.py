@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "shards": ("gateway_service.cli.status:shards", "List the shards of a running service."),
     "processes": ("gateway_service.cli.status:processes", "List the shard processes of a running service."),
     "ledger": ("gateway_service.cli.status:ledger", "Prove, shard by shard, that nothing was lost."),
+    "budget": ("gateway_service.cli.status:budget", "Tell how many IDENTIFYs are left."),
     "restart": ("gateway_service.cli.operate:restart", "Let one shard, or its whole process, start over."),
     "rolling-restart": (
         "gateway_service.cli.operate:rolling_restart",

@@ -156,6 +156,21 @@ def ledger(caller: Caller) -> int:
     return code or (EX_OK if all(row["is_balanced"] for row in answer["result"]["rows"]) else EX_REFUSED)
 
 
+@click.command(epilog=EXIT_CODES)
+@for_service
+def budget(caller: Caller) -> int:
+    """Tell how many IDENTIFYs are left."""
+    answer = caller.ask("identify_budget")
+    result = answer["result"]
+    verdict = "is affordable" if result["can_restart_all"] else "is NOT affordable"
+    return caller.say(
+        answer,
+        f"{result['remaining']} of {result['total']} identifies left, {result['reserve']} of them in reserve\n"
+        f"{result['waiting']} shards wait, {result['held']} of them held; the breaker is {result['breaker']}\n"
+        f"a restart of every shard with new sessions {verdict}",
+    )
+
+
 def _list(caller: Caller, answer: Answer, headings: Sequence[str], rows: Iterable[Cells]) -> int:
     if not caller.as_json:
         caller.console.print(_table(headings, rows))

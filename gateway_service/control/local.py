@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from gateway_service.control import arguments as args
@@ -203,6 +204,11 @@ async def where_is(host: Host, asked: args.GuildArguments) -> replies.WhereReply
         host=host.name,
         state=host.shard(shard_id).state,
     )
+
+
+async def identify_budget(host: Host, _: args.Arguments) -> replies.BudgetReply:
+    budget = host.service.snapshot().identify_budget
+    return replies.BudgetReply(host=host.name, **asdict(budget))
 
 
 async def ledger(host: Host, _: args.Arguments) -> replies.LedgerReply:

@@ -35,7 +35,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Any]:
         snapshot = self._control.host.service.snapshot()
-        sources = {**_SHARD_SAMPLES, **_PROCESS_SAMPLES}
+        sources = {**_SHARD_SAMPLES, **_PROCESS_SAMPLES, **_BUDGET_SAMPLES}
         for metric in METRICS.values():
             if metric.name == "gateway_control_calls_total":
                 samples: Iterable[Sample] = self._control.calls.items()
@@ -122,4 +122,10 @@ _PROCESS_SAMPLES: Final[dict[str, _Source]] = {
     "gateway_process_up": _of_processes(lambda process: process.state == "RUNNING"),
     "gateway_reconnects_total": _reconnects,
     "gateway_spool_bytes": _of_statuses(lambda status: status.spool_bytes),
+}
+_BUDGET_SAMPLES: Final[dict[str, _Source]] = {
+    "gateway_identify_breaker_open": lambda snapshot: [((), float(snapshot.identify_budget.breaker == "open"))],
+    "gateway_identify_budget_remaining": lambda snapshot: [((), snapshot.identify_budget.remaining)],
+    "gateway_identify_budget_reserve": lambda snapshot: [((), snapshot.identify_budget.reserve)],
+    "gateway_identify_waiting": lambda snapshot: [((), snapshot.identify_budget.waiting)],
 }

@@ -90,6 +90,14 @@ _ALL: Final = (
         reach=Reach.EVERY,
     ),
     _inspect(
+        "identify_budget",
+        "/v1/identify-budget",
+        "How many IDENTIFYs are left, and whether a restart of everything could be paid.",
+        local.identify_budget,
+        reply=replies.BudgetReply,
+        reach=Reach.HERE,
+    ),
+    _inspect(
         "rolling_restart_status",
         "/v1/rolling-restart",
         "How far the rolling restart of this host is.",

@@ -183,6 +183,31 @@ class LedgerReply(Reply):
         return frozenset(row.shard_id for row in self.rows)
 
 
+class BudgetReply(Reply):
+    """The identify budget of the bot as this supervisor knows it."""
+
+    host: str
+    total: int
+    """IDENTIFYs that Discord allows in a day."""
+    remaining: int
+    reserve: int
+    """IDENTIFYs that are only spent when forced."""
+    spent: int
+    reset_at: float | None
+    """UNIX seconds at which Discord begins to count anew."""
+    can_restart_all: bool
+    """Whether every shard could IDENTIFY without touching the reserve."""
+    breaker: str
+    """``open`` while repeated IDENTIFYs are slowed."""
+    max_concurrency: int
+    waiting: int
+    held: int
+    """Of ``waiting``: those that wait for the budget or the breaker, not for their turn."""
+    next_at: float | None
+    granted: int
+    forced: int
+
+
 class ShardFailure(BaseModel):
     """What one shard or host could not do while others could."""
 
