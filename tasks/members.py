@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway_service import Dispatch, on
+from gateway_service.events import GuildMemberAdd
 from tasks.rest import Post, discord, retried
 
 
@@ -22,7 +23,7 @@ def welcome(member: Mapping[str, Any], channel_id: str | None) -> Post | None:
 
 
 @on("GUILD_MEMBER_ADD", bind=True, max_retries=3)
-def welcome_member(self: Any, member: dict[str, Any], _dispatch: Dispatch) -> None:
+def welcome_member(self: Any, member: GuildMemberAdd, _dispatch: Dispatch) -> None:
     if post := welcome(member, os.environ.get("WELCOME_CHANNEL_ID")):
         with retried(self):
             discord().post(post)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway_service import Dispatch, on
+from gateway_service.events import MessageCreate
 from tasks.rest import Post, discord, retried
 
 # Without the privileged intent MESSAGE_CONTENT, Discord leaves the content out, except in direct messages to
@@ -21,7 +22,7 @@ def reply_to(message: Mapping[str, Any]) -> Post | None:
 
 
 @on("MESSAGE_CREATE", bind=True, max_retries=3)
-def answer_ping(self: Any, message: dict[str, Any], _dispatch: Dispatch) -> None:
+def answer_ping(self: Any, message: MessageCreate, _dispatch: Dispatch) -> None:
     if reply := reply_to(message):
         with retried(self):
             discord().post(reply)

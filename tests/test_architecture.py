@@ -20,6 +20,7 @@ MAX_LINES: Final = 300
 LEVELS: Final = {
     "errors": 0,
     "contract": 1,
+    "events": 1,
     "lifeline": 1,
     "metrics": 1,
     "refusals": 1,
@@ -47,6 +48,7 @@ LEVELS: Final = {
 FOUNDATION: Final = frozenset({"errors", "contract", "lifeline", "telemetry", "metrics", "refusals", "settings"})
 # These see less than their level allows.
 ONLY: Final = {
+    "events": frozenset(),
     "simulator": FOUNDATION - {"settings"},
     "embedded": FOUNDATION,
     "worker": FOUNDATION | {"state", "topology"},
@@ -209,7 +211,9 @@ def test_the_package_never_imports_tasks_tests_or_benchmarks(path):
 
 @pytest.mark.parametrize("path", source_files("tasks"), ids=relative)
 def test_business_logic_sees_only_the_public_names_and_the_settings(path):
-    assert {name for name in imports_of(path) if name.split(".")[0] == PACKAGE} <= {PACKAGE, f"{PACKAGE}.settings"}
+    public = {PACKAGE, f"{PACKAGE}.events", f"{PACKAGE}.settings"}
+
+    assert {name for name in imports_of(path) if name.split(".")[0] == PACKAGE} <= public
 
 
 @pytest.mark.parametrize("path", source_files(PACKAGE, "tasks", "benchmarks", "docs"), ids=relative)

@@ -103,6 +103,7 @@ class Side:
     def left(self) -> dict[str, set[str]]:
         """Return the ids of the messages in every queue; for when the worker has ended."""
         self._connection.release()  # a test may have broken it
+        self._connection = kombu.Connection(self.url)
         self._channel = self._connection.channel()
         events = {f"default.{scenario.event}" for scenario in SCENARIOS}
         names = sorted(events | {"celery", DEAD_QUEUE, "gateway.unrouted"})
