@@ -1,5 +1,6 @@
 import pytest
 
+from gateway_service.testing import dispatch_fixture
 from tasks.messages import reply_to
 from tasks.rest import Post
 
@@ -8,6 +9,12 @@ PING = {"id": "10", "channel_id": "20", "content": "!ping", "author": {"id": "30
 
 def test_a_ping_is_answered_where_it_was_written():
     assert reply_to(PING) == Post(channel_id="20", content="pong", nonce="ping-10", reply_to="10")
+
+
+def test_a_ping_as_discord_sends_it_is_answered():
+    message, _ = dispatch_fixture("MESSAGE_CREATE", content="!ping")
+
+    assert reply_to(message).reply_to == message["id"]
 
 
 @pytest.mark.parametrize(
