@@ -11,9 +11,10 @@ TASKS = "tests.support.once_tasks"
 class Pair:
     """Two workers that note their runs in one place."""
 
-    def __init__(self, url: str, *workers: Worker) -> None:
+    def __init__(self, url: str, place: dict[str, str], *workers: Worker) -> None:
         self.url = url
-        self.workers = workers
+        self.place = place
+        self.workers = list(workers)
 
     def runs(self, dispatch_id, handler):
         return [run for worker in self.workers for run in worker.runs(dispatch_id, handler)]
@@ -52,7 +53,7 @@ def pair(request, tmp_path_factory):
     try:
         for worker in workers:
             worker.wait_until_ready()
-        yield Pair(url, *workers)
+        yield Pair(url, place, *workers)
     finally:
         for worker in workers:
             worker.process.terminate()
@@ -114,8 +115,27 @@ def test_a_run_whose_process_was_killed_is_made_by_another_and_then_never_again(
     assert len({run["pid"] for run in pair.runs(dispatch_id, "fatal")}) == 2
 
 
-def test_the_start_says_where_runs_are_noted(pair):
-    place = "valkey" if pair.url.startswith("redis") else "sqlite"
+def test_what_a_killed_worker_was_at_is_done_by_another(pair, tmp_path):
+    if pair.url.startswith("redis"):
+        pytest.skip("Redis gives its messages out again after a minute")
+    victim = Worker(pair.url, tmp_path, TASKS, "-n", "v@%h", "-P", "solo", **pair.place)
+    victim.wait_until_ready()
+    pair.workers.append(victim)
+    # Four slots, and the broker gives each worker its share.
+    dispatch_ids = [publish(pair.url, "ONCE", b'{"for_s":3}') for _ in range(6)]
+    wait_until(lambda: any(victim.runs(dispatch_id, "only") for dispatch_id in dispatch_ids))
+    victim.kill()
+    [interrupted] = [each for each in dispatch_ids if victim.runs(each, "only") and not victim.runs(each, "over")]
 
-    assert pair.logged("note their runs in sqlite:///" if place == "sqlite" else "note their runs in redis://") == 2
-    assert pair.logged("for the workers of this host alone") == (2 if place == "sqlite" else 0)
+    for dispatch_id in dispatch_ids:
+        pair.wait_for(dispatch_id, "over")
+
+    assert [len(pair.runs(dispatch_id, "over")) for dispatch_id in dispatch_ids] == [1] * 6
+    assert len(pair.runs(interrupted, "only")) == 2
+
+
+def test_the_start_says_where_runs_are_noted(pair):
+    is_local = pair.url.startswith("amqp")
+
+    assert pair.logged(f"note their runs in {'sqlite' if is_local else 'redis'}://") == len(pair.workers)
+    assert pair.logged("for the workers of this host alone") == is_local * len(pair.workers)
