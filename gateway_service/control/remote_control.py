@@ -42,6 +42,8 @@ class RemoteControl:
         self._control = control
         self._events = events
         self._loop = asyncio.get_running_loop()
+        # Which shards run here never changes; the thread must not look at the supervisor itself.
+        self._names = [control.host.name, *(shard_node(shard_id) for shard_id in sorted(control.host.shard_ids))]
         self._stopping = threading.Event()
         self._replies: queue.SimpleQueue[tuple[Mapping[str, Any], str, Any]] = queue.SimpleQueue()
         self._running = 0
@@ -79,7 +81,7 @@ class RemoteControl:
     def _serve(self, connection: Any) -> None:
         """Use one connection until it is lost or we stop."""
         mailbox = self._app.control.mailbox(connection)
-        names = self._names()
+        names = self._names
         node = Node(names[0], channel=connection.channel(), mailbox=mailbox)
         with node.listen(callback=self._received):
             log_event(_log, logging.INFO, LogEvent.CONTROL_ROAD_OPEN, node=names[0], shards=len(names) - 1)
@@ -95,13 +97,9 @@ class RemoteControl:
                     connection.heartbeat_check()
             self._events.goodbye()
 
-    def _names(self) -> list[str]:
-        host = self._control.host
-        return [host.name, *(shard_node(shard_id) for shard_id in sorted(host.shard_ids))]
-
     def _received(self, body: Mapping[str, Any], _message: Any) -> None:
         """Take one message; what it asks for runs in the loop of the supervisor."""
-        for name in addressed(body, self._names()):
+        for name in addressed(body, self._names):
             self._running += 1
             answering = asyncio.run_coroutine_threadsafe(self._answer(name, body), self._loop)
             answering.add_done_callback(partial(self._answered, body, name))

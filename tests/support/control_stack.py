@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -24,28 +26,41 @@ class BackgroundSimulator:
     def __init__(self, config: SimulatorConfig) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulator", daemon=True)
-        self._simulator = Simulator(config)
+        self.simulator = Simulator(config)
 
     def __enter__(self) -> Simulator:
         self._thread.start()
-        self.run(self._simulator.__aenter__())
-        return self._simulator
+        self.run(self.simulator.__aenter__())
+        return self.simulator
 
     def __exit__(self, *_exc: object) -> None:
-        self.run(self._simulator.__aexit__(None, None, None))
+        self.run(self.simulator.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def run(self, coroutine: Any) -> Any:
+        """Wait for a coroutine of the simulator."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+    def call(self, function: Callable[..., Any], **arguments: Any) -> None:
+        """Call a function of the simulator in its thread."""
+
+        async def calling() -> None:
+            function(**arguments)
+
+        self.run(calling())
 
 
 class Stack:
     """Both services and a client for each: shards 0 to 3 on the first, 4 to 7 on the second."""
 
-    def __init__(self, simulator: Simulator, services: list[Service], broker_url: str) -> None:
-        self.simulator = simulator
+    def __init__(
+        self, simulator_thread: BackgroundSimulator, services: list[Service], broker_url: str, tokens: Path
+    ) -> None:
+        self.simulator_thread = simulator_thread
+        self.simulator = simulator_thread.simulator
+        self.tokens = tokens
         self.services = services
         self.broker_url = broker_url
         self.clients = [
@@ -58,6 +73,27 @@ class Stack:
         ]
         self.seen: list[str] = []
         """Every reply, to search for secrets."""
+
+    def send(self, arguments: dict[str, Any]) -> httpx.Response:
+        """Send a request that is described as those of the library ``requests``."""
+        known = {name: arguments.get(name) for name in ("method", "url", "params", "headers", "cookies", "json")}
+        response = self.clients[0].request(**known, content=arguments.get("data"))
+        self.seen.append(response.text)
+        return response
+
+    def at_once(self, times: int, request_line: str, **arguments: Any) -> list[Any]:
+        """Send equal requests together and return their answers."""
+        with ThreadPoolExecutor(times) as threads:
+            asked = [threads.submit(self.ok, request_line, **arguments) for _ in range(times)]
+            return [each.result() for each in asked]
+
+    def session_ids(self) -> set[str]:
+        """Return what Discord calls our sessions: with the token, each lets anybody read what the bot receives."""
+        return {session.session_id for session in self.simulator.hub.sessions}
+
+    def broker_passwords(self) -> set[str]:
+        """Return the password in the broker's URL, unless it is the well-known one."""
+        return {password for password in [urlsplit(self.broker_url).password] if password not in {None, "guest"}}
 
     def request(self, request_line: str, *, service: int = 0, **arguments: Any) -> httpx.Response:
         """Send ``METHOD PATH``."""
@@ -87,7 +123,8 @@ def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
         shards=NUM_SHARDS, guilds=32, members_per_guild=2500, max_concurrency=NUM_SHARDS, identify_window_s=0.0
     )
     with ExitStack() as stack:
-        simulator = stack.enter_context(BackgroundSimulator(config))
+        thread = BackgroundSimulator(config)
+        simulator = stack.enter_context(thread)
         services = [
             stack.enter_context(
                 running_service(
@@ -103,7 +140,7 @@ def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
             )
             for name, shards in (("first", "0-3"), ("second", "4-7"))
         ]
-        running = Stack(simulator, services, broker_url)
+        running = Stack(thread, services, broker_url, tokens)
         running.wait_until_live()
         yield running
         for client in running.clients:
