@@ -22,6 +22,8 @@ DEAD_EXCHANGE: Final = "gateway.dead"
 DEAD_QUEUE: Final = "gateway.dead"
 RETRIES_EXCHANGE: Final = "gateway.retries"
 """Topic exchange, routing key = queue name: a retry goes back to its own queue and to no other group's."""
+GAP_EVENT: Final = "GATEWAY_GAP"
+"""Our own event beside Discord's: dispatches of a session may be missing."""
 DEFAULT_GROUP: Final = "default"
 
 # Remote control between supervisors, and from tasks to them, over Celery's own mailboxes.

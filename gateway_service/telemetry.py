@@ -48,6 +48,7 @@ class LogEvent(StrEnum):
     CONTROL_LISTENING = "control.listening", "the control API answers at this address"
     CONTROL_ROAD_LOST = "control.road_lost", "remote control has no connection to the broker; it is made again"
     CONTROL_ROAD_OPEN = "control.road_open", "remote control over the broker answers under this node name"
+    GATEWAY_GAP = "gateway.gap", "dispatches of a session may be missing; a GATEWAY_GAP task tells every group of it"
     GATEWAY_INFO = "gateway.info", "what GET /gateway/bot said: URL, shards, max_concurrency, identify budget"
     IDENTIFY_FORCED = "identify.forced", "an IDENTIFY was granted out of the reserve, because it was forced"
     IDENTIFY_PACE = "identify.pace", "Discord allows another max_concurrency than before; it is followed"
@@ -55,6 +56,7 @@ class LogEvent(StrEnum):
         "identify.waiting",
         "shards without a session have to wait: budget exhausted, reserve, or breaker; resumes go on",
     )
+    LEDGER_UNBALANCED = "ledger.unbalanced", "the account of a session does not add up; a fault of this program"
     OUTBOX_RUNG = "outbox.rung", "a shard process is on another rung of the ladder; docs/reliability.md"
     PRESENCE_FAILED = (
         "presence.failed",

@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "members": ("gateway_service.cli.discord:members", "Ask Discord for members of a guild."),
     "where": ("gateway_service.cli.discord:where", "Tell which shard and host has a guild."),
     "completion": ("gateway_service.cli.completion:completion", "Print the completion script of a shell."),
+    "audit": ("gateway_service.cli.audit:audit", "Show from the store what became of every dispatch."),
     "simulate": (
         "gateway_service.simulator.command:simulate",
         "Run a Discord double on loopback and print where to connect.",

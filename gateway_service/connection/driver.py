@@ -45,7 +45,7 @@ class Host(Protocol):
     def session_opened(self, session: Session) -> None:
         """READY arrived: from here on dispatches belong to ``session``."""
 
-    def session_forgotten(self) -> None:
+    def session_forgotten(self, forgotten: SessionForgotten) -> None:
         """The session cannot be resumed any more."""
 
     def stopped(self, code: int | None, reason: str) -> None:
@@ -152,7 +152,7 @@ class Driver:
             case SessionOpened(session=session):
                 self._host.session_opened(session)
             case SessionForgotten():
-                self._host.session_forgotten()
+                self._host.session_forgotten(effect)
             case Stopped(code=stop_code, reason=reason):
                 self._host.stopped(stop_code, reason)
             case Note(name=name, fields=fields):

@@ -85,7 +85,13 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionForgotten:
-    """The session cannot be resumed: delete it from the store."""
+    """The session cannot be resumed: delete it from the store. What Discord had for it is gone."""
+
+    reason: str
+    received_seq: int
+    """Of the last dispatch taken."""
+    guild_ids: tuple[int, ...]
+    """The guilds it had, sorted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class GuildTracker:
         """Return how many guilds the session has now, awaited and unavailable ones included."""
         return len(self._current)
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The guilds that the session has now, sorted; awaited and unavailable ones included."""
+        return tuple(sorted(self._current))
+
     def receive_ready(self, data: Any, seq: int) -> None:
         """Start over with the guilds that READY lists; a malformed entry is passed over."""
         guilds = data.get("guilds") if isinstance(data, dict) else None

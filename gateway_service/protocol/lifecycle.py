@@ -71,7 +71,7 @@ class Lifecycle:
         self._commands = CommandQueue()
         self._wire: Wire | None = None
         self._unusable = session is not None and not identity.can_resume(session)
-        self._progress = None if session is None or self._unusable else SessionProgress(session)
+        self._progress = None if session is None else SessionProgress(session)
         self._state_deadline = inf
         self._not_before = -inf  # the backoff that a suspension interrupted
         self._resumed_from = 0
@@ -83,10 +83,8 @@ class Lifecycle:
         """Begin: dial at once. Also the only way out of STOPPED."""
         if not can_advance(self.state, Trigger.START):
             return self._ignored("start")
-        effects: list[Effect] = []
-        if self._unusable:
-            self._unusable = False
-            effects += self._forget("it belongs to another shard, shard count or intents")
+        effects = self._forget("it belongs to another shard, shard count or intents") if self._unusable else []
+        self._unusable = False
         effects.append(self._dial(Trigger.START, now))
         return effects
 
@@ -246,8 +244,9 @@ class Lifecycle:
 
     def _forget(self, reason: str) -> list[Effect]:
         """Drop the session: id, sequence and URL together (R6)."""
-        self._progress = None
-        return [SessionForgotten(), Note("session.forgotten", {"reason": reason})]
+        progress, self._progress = self._progress, None
+        told = [] if progress is None else [SessionForgotten(reason, progress.received_seq, progress.guild_ids)]
+        return [*told, Note("session.forgotten", {"reason": reason})]
 
     def _dial(self, trigger: Trigger, now: float) -> Effect:
         self._move(trigger, now + DIAL_TIMEOUT_S)

@@ -108,6 +108,11 @@ class Machine(Lifecycle):
         return 0 if self._progress is None else self._progress.guild_count
 
     @property
+    def guild_ids(self) -> tuple[int, ...]:
+        """The guilds of the session, sorted."""
+        return () if self._progress is None else self._progress.guild_ids
+
+    @property
     def latency_s(self) -> float | None:
         """Of the last heartbeat on this connection; None before the first ACK."""
         heartbeater = None if self._wire is None else self._wire.heartbeater
@@ -216,6 +221,8 @@ class Machine(Lifecycle):
         if seq is None:
             raise RemoteProtocolError("READY without a sequence")
         effects: list[Effect] = []
+        if self._progress is not None:
+            effects += self._forget("Discord opened another one instead of resuming it")
         resume_url = data.get("resume_gateway_url")
         if not may_resume_at(resume_url, gateway_url=self.gateway_url):
             effects.append(Note("url.refused"))

@@ -1,9 +1,9 @@
 """How far one session has been received and published, and what each of its dispatches becomes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from gateway_service.contract import GuildKind
+from gateway_service.contract import GuildKind, loads_exact
 from gateway_service.errors import LocalProtocolError, RemoteProtocolError
 from gateway_service.protocol import commands
 from gateway_service.protocol.constants import MAX_SEQ, MAX_SEQ_JUMP, Compression
@@ -35,6 +35,11 @@ class SessionProgress:
     @property
     def guild_count(self) -> int:
         return len(self._guilds)
+
+    @property
+    def guild_ids(self) -> tuple[int, ...]:
+        """The guilds as of now, sorted."""
+        return self._guilds.ids
 
     @property
     def session(self) -> Session:
@@ -92,6 +97,20 @@ _CLASSIFIERS: dict[str, Callable[[GuildTracker, Any, int], GuildKind | None]] = 
 
 CLASSIFIED_EVENTS = frozenset(_CLASSIFIERS)
 """Dispatches that change the session's guilds, so :meth:`SessionProgress.accept` must see them."""
+
+
+def caught_up(session: Session, dispatches: Iterable[tuple[int, str, bytes]]) -> Session:
+    """Return the session after dispatches that were received and stored when it was last saved.
+
+    Args:
+        session: As it was saved.
+        dispatches: The sequence, name and JSON text of ``d`` of each, the one after ``session.seq`` first.
+    """
+    progress = SessionProgress(session)
+    for seq, event, raw in dispatches:
+        progress.accept(event, seq, loads_exact(raw) if event in CLASSIFIED_EVENTS else None, raw)
+    progress.published(progress.received_seq)
+    return progress.session
 
 
 def session_id_of_ready(data: Any, *, token: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.spool_file import Rows
@@ -28,6 +28,9 @@ class Counts:
     """In memory."""
     pending_bytes: int = 0
     spooled_bytes: int = 0
+    spooled_from: int = 0
+    spooled_to: int = 0
+    """The first and the last sequence on disk, of one session."""
     oldest_at: float | None = None
     """UNIX seconds at which the oldest of those pending and spooled was received."""
 
@@ -61,6 +64,7 @@ class Account:
     published: int = 0
     filtered: int = 0
     given_up: int = 0
+    given_up_seqs: set[int] = field(default_factory=set)
     lost: int = 0
     released_bytes: int = 0
     """Of envelopes that left the memory: confirmed, or on disk alone."""
@@ -146,7 +150,27 @@ class Account:
             pending=pending,
             pending_bytes=self.received_bytes - released_bytes,
             spooled_bytes=self.spooled_bytes,
+            spooled_from=self.spooled_from,
+            spooled_to=self.spooled_to,
             oldest_at=self._oldest_at(),
+        )
+
+    def safe_counts(self) -> Counts:
+        """Return the numbers of everything up to ``published_seq``: none of it is in memory alone."""
+        counts = self.counts()
+        filtered = sum(1 for each in self.open if isinstance(each, int))
+        envelopes = [each for each in self.open if not isinstance(each, int)]
+        confirmed = [each for each in envelopes if each.is_confirmed]
+        given_up = sum(1 for each in confirmed if each.seq in self.given_up_seqs)
+        on_disk = sum(1 for each in envelopes if each.row and not each.is_confirmed)
+        return replace(
+            counts,
+            received=counts.received - len(self.open),
+            published=counts.published - len(confirmed) + given_up,
+            filtered=counts.filtered - filtered,
+            given_up=counts.given_up - given_up,
+            spooled=counts.spooled - on_disk,
+            pending=0,
         )
 
     def _oldest_at(self) -> float | None:
@@ -156,11 +180,17 @@ class Account:
         return first.received_at if isinstance(first, Envelope) else None
 
 
+# Somebody takes them every second.
+_MAX_FINISHED = 10_000
+
+
 class Accounts:
     """The accounts of all sessions of one outbox; whoever changes them holds its lock."""
 
     def __init__(self) -> None:
         self.by_session: dict[str, Account] = {}
+        self.finished: deque[tuple[str, Counts]] = deque(maxlen=_MAX_FINISHED)
+        """Sessions that are over with their last numbers, for whoever keeps the books."""
         self._past = Counts()  # of sessions that are over
 
     def open(self, session: str, seq: int | None) -> Account:
@@ -184,6 +214,11 @@ class Accounts:
             return total_of((self._past, *(account.counts() for account in self.by_session.values())))
         account = self.by_session.get(session)
         return account.counts() if account is not None else Counts()
+
+    @property
+    def pending(self) -> int:
+        """How many envelopes are in memory alone."""
+        return sum(account.pending for account in self.by_session.values())
 
     def advance(self, sessions: Iterable[str]) -> None:
         """Move the watermarks of these sessions."""
@@ -219,7 +254,9 @@ class Accounts:
 
     def _forget_if_over(self, session: str, account: Account) -> None:
         if account.is_over:
-            self._past = total_of((self._past, account.counts()))
+            counts = account.counts()
+            self.finished.append((session, counts))
+            self._past = total_of((self._past, counts))
             del self.by_session[session]
 
 
@@ -231,4 +268,4 @@ def total_of(counts: Iterable[Counts]) -> Counts:
     return Counts(**sums, oldest_at=min(oldest, default=None))
 
 
-_SUMMED = tuple(name for name in Counts.__slots__ if name != "oldest_at")
+_SUMMED = tuple(name for name in Counts.__slots__ if name not in {"oldest_at", "spooled_from", "spooled_to"})

@@ -64,6 +64,14 @@ class Backlog:
         return self._received_bytes - self._released_bytes
 
     @property
+    def is_consistent(self) -> bool:
+        """Tell whether the accounts know of exactly the envelopes that are here; for the receiving thread."""
+        with self._lock:
+            elsewhere = (*self._again, *self._taken, *self._spooling[self._num_spooling_taken :])
+            in_memory_alone = sum(1 for each in elsewhere if not each.row and not each.is_confirmed)
+            return len(self._waiting) + in_memory_alone == self._accounts.pending
+
+    @property
     def in_flight(self) -> int:
         """How many are taken and not confirmed."""
         return self._in_flight
@@ -127,6 +135,7 @@ class Backlog:
             for envelope in too_large:
                 account = self._by_session[envelope.session]
                 account.given_up += 1
+                account.given_up_seqs.add(envelope.seq)
                 account.published -= 1  # which `confirm` adds
         self.confirm(too_large)
         return too_large

@@ -71,6 +71,19 @@ class Outbox(Backlog):
         with self._lock:
             return self._accounts.counts(session)
 
+    def safe_counts(self, session: str) -> tuple[int | None, Counts]:
+        """Return the watermark of a session and the numbers of everything up to it."""
+        with self._lock:
+            account = self._by_session.get(session)
+            return (None, Counts()) if account is None else (account.published_seq, account.safe_counts())
+
+    def finished(self) -> list[tuple[str, Counts]]:
+        """Return the sessions that are over since the last call, with their last numbers."""
+        with self._lock:
+            finished = list(self._accounts.finished)
+            self._accounts.finished.clear()
+            return finished
+
     @property
     def is_full(self) -> bool:
         return self.pending_bytes >= self.max_bytes

@@ -102,6 +102,11 @@ class Spool:
         with self._lock:
             return self._file.read(after, limit, limit_bytes) if self._file is not None else []
 
+    def following(self, session: str, seq: int) -> list[Envelope]:
+        """Return the dispatches of a session that follow ``seq`` without a number between them missing."""
+        with self._lock:
+            return self._file.following(session, seq) if self._file is not None else []
+
     def delete(self, sizes: Mapping[int, int]) -> None:
         """Remove rows, given with their sizes: the broker has confirmed them."""
         with self._lock:

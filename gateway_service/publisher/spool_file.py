@@ -29,6 +29,10 @@ _READ: Final = """
     SELECT id, event, seq, session, shard_id, num_shards, guild_id, received_at, kind, raw
     FROM dispatches WHERE id > ? ORDER BY id LIMIT ?
 """
+_FOLLOWING: Final = """
+    SELECT id, event, seq, session, shard_id, num_shards, guild_id, received_at, kind, raw
+    FROM dispatches WHERE session = ? AND seq > ? GROUP BY seq ORDER BY seq
+"""
 _SUMMARY: Final = """
     SELECT session, shard_id, num_shards, count(*), sum(length(raw) + ?), min(seq), max(seq), min(received_at)
     FROM dispatches GROUP BY session, shard_id, num_shards
@@ -139,6 +143,12 @@ class SpoolFile:
                     if size >= limit_bytes:
                         break
         return envelopes
+
+    def following(self, session: str, seq: int) -> list[Envelope]:
+        """Return the dispatches of a session that follow ``seq`` without a number between them missing."""
+        with self._errors_mapped():
+            found = [_envelope(row) for row in self._connection.execute(_FOLLOWING, (session, seq))]
+        return [each for number, each in enumerate(found, start=seq + 1) if each.seq == number]
 
     def delete(self, rows: Sequence[int]) -> None:
         """Remove rows in one transaction."""

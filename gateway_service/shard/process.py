@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, assert_never
 
+from gateway_service.contract import session_hash
+from gateway_service.errors import SpoolUnavailable
 from gateway_service.ipc.channel import ChildChannel
 from gateway_service.ipc.messages import (
     ChildMessage,
@@ -29,9 +31,13 @@ from gateway_service.ipc.messages import (
 )
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
+from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.machine import Machine
+from gateway_service.protocol.progress import caught_up
+from gateway_service.protocol.session import Session
 from gateway_service.publisher import Outbox, Owner, PublisherState, PublisherThread, Rung, Spool, Spooler, make_link
 from gateway_service.publisher.rungs import is_lower, lowest
+from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
 from gateway_service.state import Namespace, State, open_state
@@ -84,8 +90,11 @@ class ShardProcess:
         state = await asyncio.to_thread(self._open_state)
         self._keeper = SessionKeeper(state)
         await asyncio.to_thread(self._spooler.open)
+        self._books = Books(self._outbox, await asyncio.to_thread(self._stored_ledgers, state))
         for shard_id in self._configure.shard_ids:
             self._shards[shard_id] = await self._make_shard(shard_id, state)
+        self._books.begin(time.time())
+        self._step()
         self._spooler.start()
         self._publisher.start()
         async with asyncio.TaskGroup() as group:
@@ -121,12 +130,37 @@ class ShardProcess:
             compression=configure.compression,
             gateway_url=configure.gateway_url,
             rng=random.random,
-            session=await asyncio.to_thread(state.load, shard_id),
+            session=await asyncio.to_thread(self._load_session, state, shard_id),
             large_threshold=configure.large_threshold,
         )
         return Shard(
-            machine, self._outbox, self._keeper, self._tell_supervisor, heartbeats=self._heartbeats, codes=self._codes
+            machine,
+            self._outbox,
+            self._keeper,
+            self._books,
+            self._tell_supervisor,
+            heartbeats=self._heartbeats,
+            codes=self._codes,
         )
+
+    def _stored_ledgers(self, state: State) -> list[SessionLedger]:
+        num_shards, ours = self._configure.num_shards, self._configure.shard_ids
+        return [each for each in state.ledgers() if each.num_shards == num_shards and each.shard_id in ours]
+
+    def _load_session(self, state: State, shard_id: int) -> Session | None:
+        """Return the stored session, as far as the disk has its dispatches: these are not to be replayed."""
+        session = state.load(shard_id)
+        if session is None:
+            return None
+        name = session_hash(session.session_id)
+        try:
+            on_disk = self._spool.following(name, session.seq)
+        except SpoolUnavailable:
+            return session  # the publisher will meet the same fault
+        if on_disk:
+            session = caught_up(session, ((each.seq, each.event, each.raw) for each in on_disk))
+            self._books.caught_up(name, session.seq, len(on_disk))
+        return session
 
     def _tell_supervisor(self, message: ChildMessage) -> None:
         self._channel.send(message)
@@ -170,13 +204,20 @@ class ShardProcess:
     async def _report(self) -> None:
         while True:
             self._changed.clear()
+            for shard in self._shards.values():
+                shard.refresh()
+            self._books.check()
             self._save_sessions()
             self._channel.send(self._make_report())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), REPORT_S)
 
     def _step(self) -> None:
-        """Notice another rung."""
+        """Notice what the spooler found and lost, and another rung."""
+        while self._spooler.adoptions:
+            self._books.adopted(self._spooler.adoptions.popleft(), time.time())
+        while self._spooler.losses:
+            self._books.lost(self._spooler.losses.popleft(), time.time())
         is_up = self._publisher.state is PublisherState.UP
         rung = lowest(shard.rung(is_broker_up=is_up) for shard in self._shards.values())
         if self._outbox.has_spooled:  # perhaps of shards that ran here before
@@ -218,7 +259,8 @@ class ShardProcess:
         return Report(shards=tuple(shard.status() for shard in self._shards.values()), process=process)
 
     def _save_sessions(self) -> None:
-        self._keeper.save([session for shard in self._shards.values() if (session := shard.session) is not None])
+        sessions = [session for shard in self._shards.values() if (session := shard.session) is not None]
+        self._keeper.save(sessions, self._books.entries())
 
     async def _drain(self, timeout_s: float) -> None:
         """Take no further dispatch, publish what is here, note how far that went, leave resumably."""

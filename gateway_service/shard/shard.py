@@ -12,7 +12,7 @@ from gateway_service.contract import session_hash
 from gateway_service.ipc.messages import ChildMessage, Fatal, IdentifySent, PermitCancel, PermitRequest, ShardStatus
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import UNASKED_EVENTS, CloseCode
-from gateway_service.protocol.effects import Deliver, NoteName
+from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.reconnect import Cause
 from gateway_service.protocol.session import Session
@@ -20,6 +20,7 @@ from gateway_service.protocol.states import State
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.rungs import Rung, rung_of
+from gateway_service.shard.books import Book, Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.requests import Requests
 from gateway_service.telemetry import LogEvent, log_event
@@ -58,6 +59,7 @@ class Shard:
         machine: Machine,
         outbox: Outbox,
         keeper: SessionKeeper,
+        books: Books,
         tell_supervisor: Callable[[ChildMessage], None],
         *,
         heartbeats: Histogram,
@@ -69,6 +71,7 @@ class Shard:
             machine: What decides.
             outbox: Where dispatches go.
             keeper: Where sessions go.
+            books: Where the ledgers are kept.
             tell_supervisor: Sends a message.
             heartbeats: Gets the latency of each heartbeat.
             codes: Gets the close code of each connection that ended.
@@ -76,6 +79,7 @@ class Shard:
         self._machine = machine
         self._outbox = outbox
         self._keeper = keeper
+        self._books = books
         self._tell_supervisor = tell_supervisor
         self.driver = Driver(machine, self)
         self.requests = Requests(self._command, lambda: machine.state is State.LIVE, tell_supervisor)
@@ -83,6 +87,10 @@ class Shard:
         self._num_shards = machine.num_shards
         self._session: str = ""
         """Hash of the present session's id."""
+        self._book: Book | None = None
+        self._heard_at = 0.0
+        self._replayed = 0
+        self._duplicates = 0
         self._earlier = 0
         """Dispatches of the sessions before the present one."""
         self._is_suspended = False
@@ -98,19 +106,23 @@ class Shard:
         self._heard = 0
         self._reconnects = 0
         if machine.session is not None:
-            self._follow(machine.session)
+            self._follow(machine.session).guild_ids = machine.guild_ids
 
-    def _follow(self, session: Session) -> None:
+    def _follow(self, session: Session) -> Book:
         if self._session:
             # What the old session still has in the outbox is published all the same, so it may be counted now.
             self._earlier += self._outbox.counts(self._session).received
             self._outbox.close_session(self._session)
         self._session = session_hash(session.session_id)
         self._outbox.open_session(self._session, session.seq)
+        book = self._books.follow(self._session, self.shard_id, self._num_shards, session.seq, time.time())
+        self._book = book
+        return book
 
     # What the machine decides.
 
     def deliver(self, dispatch: Deliver) -> None:
+        self._heard_at = now = time.time()
         has_room = self._outbox.put(
             Envelope(
                 dispatch.event,
@@ -119,7 +131,7 @@ class Shard:
                 self.shard_id,
                 self._num_shards,
                 dispatch.guild_id,
-                time.time(),
+                now,
                 dispatch.kind,
                 dispatch.raw,
             )
@@ -145,11 +157,15 @@ class Shard:
         log_event(_log, logging.INFO, LogEvent.SHARD_IDENTIFYING, shard_id=self.shard_id)
 
     def session_opened(self, session: Session) -> None:
-        self._follow(session)
-        self._keeper.save([session])
+        self._keeper.save([session], [self._follow(session).stored()])
 
-    def session_forgotten(self) -> None:
-        self._keeper.forget(self.shard_id)
+    def session_forgotten(self, forgotten: SessionForgotten) -> None:
+        book = self._book
+        assert book is not None, "a session that is forgotten was followed"
+        self._note_progress(book, forgotten.received_seq)
+        ledger = self._books.end(book, forgotten.received_seq, forgotten.guild_ids, time.time(), forgotten.reason)
+        self._keeper.forget(self.shard_id, [ledger])
+        self._book = None
 
     def stopped(self, code: int | None, reason: str) -> None:
         log_event(_log, logging.ERROR, LogEvent.SHARD_FATAL, shard_id=self.shard_id, code=code, reason=reason)
@@ -161,6 +177,8 @@ class Shard:
             self._codes[_code_label(fields.get("code"))] += 1
         elif name == "session.resumed":
             self._resumes += 1
+        if (book := self._book) is not None:
+            self._note_in_book(book, name, fields)
         level, event = _NOTE_EVENTS[name]
         if fields.get("cause") is Cause.ZOMBIE:
             level, event = logging.WARNING, LogEvent.SHARD_ZOMBIED
@@ -176,8 +194,12 @@ class Shard:
 
     def refresh(self) -> None:
         """Tell the machine how far the broker is, and reconnect when the outbox has room again."""
-        if self._session and (seq := self._outbox.published_seq(self._session)) is not None:
-            self._machine.published(seq)
+        if (book := self._book) is not None:
+            seq, counts = self._outbox.safe_counts(self._session)
+            if seq is not None:
+                self._machine.published(seq)
+                book.mark(seq, counts)
+            self._note_progress(book, self._machine.received_seq)
         if self._is_suspended and self._outbox.has_settled:
             self._is_suspended = False
             log_event(_log, logging.INFO, LogEvent.SHARD_UNSUSPENDED, shard_id=self.shard_id)
@@ -236,6 +258,10 @@ class Shard:
             spool_rows=counts.spooled,
             confirm_lag_s=counts.lag_s(time.time()),
             heard=self._heard,
+            replayed=self._replayed,
+            duplicates=self._duplicates,
+            gaps=self._books.gaps[self.shard_id],
+            is_balanced=self._book is None or not self._books.faults_of(self._book),
             resumes=self._resumes,
             identifies=self._identifies,
             reconnects=self._reconnects,
@@ -244,6 +270,24 @@ class Shard:
 
     def _command(self, op: int, data: Any) -> None:
         self.driver.tell(lambda now: self._machine.command(op, data, now))
+
+    def _note_progress(self, book: Book, received_seq: int) -> None:
+        book.received_seq = received_seq
+        if self._heard_at:
+            book.heard_at = self._heard_at
+
+    def _note_in_book(self, book: Book, name: NoteName, fields: Mapping[str, Any]) -> None:
+        if name == "dispatch.duplicate":
+            book.duplicates += 1
+            self._duplicates += 1
+        elif name == "session.resumed" and "replayed" in fields:
+            book.replayed += fields["replayed"]
+            self._replayed += fields["replayed"]
+        elif name == "dispatch.gap" and "expected" in fields:
+            numbers = range(fields["expected"], fields["seq"])
+            book.skipped(numbers)
+            book.guild_ids = self._machine.guild_ids
+            self._books.report(book, numbers.start, numbers[-1], time.time(), "Discord skipped sequence numbers")
 
     def _suspend(self) -> None:
         log_event(

@@ -5,9 +5,9 @@ from typing import Final
 
 from gateway_service.errors import ConfigurationError
 from gateway_service.state.namespace import Namespace, bot_id_of
-from gateway_service.state.ports import IdentifyLog, IdentifyRecord, SessionStore, State
+from gateway_service.state.ports import IdentifyLog, IdentifyRecord, Ledger, SessionStore, State
 
-__all__ = ["IdentifyLog", "IdentifyRecord", "Namespace", "SessionStore", "State", "bot_id_of", "open_state"]
+__all__ = ["IdentifyLog", "IdentifyRecord", "Ledger", "Namespace", "SessionStore", "State", "bot_id_of", "open_state"]
 
 _SQLITE_PREFIX: Final = "sqlite:///"
 

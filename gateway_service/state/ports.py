@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 
 
@@ -17,11 +18,23 @@ class SessionStore(Protocol):
     def load(self, shard_id: int) -> Session | None:
         """Return the shard's session; None when there is none, or none that this version can read."""
 
-    def save(self, sessions: Iterable[Session]) -> None:
-        """Replace the sessions of these shards, all or none."""
+    def save(
+        self, sessions: Iterable[Session], *, forgotten: Iterable[int] = (), ledgers: Iterable[SessionLedger] = ()
+    ) -> None:
+        """Do all of this or nothing, so that sessions and ledgers tell of the same moment.
 
-    def forget(self, shard_id: int) -> None:
-        """Delete the shard's session, if there is one."""
+        Args:
+            sessions: Replace those of their shards.
+            forgotten: Shards whose session is deleted, if there is one.
+            ledgers: Replace those of their sessions.
+        """
+
+
+class Ledger(Protocol):
+    """The ledgers of a bot's sessions, those of every shard count; of ended ones the newest of each shard."""
+
+    def ledgers(self) -> list[SessionLedger]:
+        """Return them by shard, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +72,7 @@ class DesiredState(Protocol):
         """Set values, all or none; None deletes."""
 
 
-class State(SessionStore, IdentifyLog, DesiredState, Protocol):
+class State(SessionStore, Ledger, IdentifyLog, DesiredState, Protocol):
     """One open store."""
 
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from gateway_service.errors import StateUnavailable
+from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 from gateway_service.state.claims import Claims
 from gateway_service.state.namespace import Namespace
 from gateway_service.state.ports import IdentifyRecord
 from gateway_service.state.sqlite_errors import sqlite_errors_mapped
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _SCHEMA: Final = (
     """
     CREATE TABLE sessions (
@@ -42,9 +43,27 @@ _SCHEMA: Final = (
         sent_at REAL NOT NULL
     )
     """,
+    """
+    CREATE TABLE ledgers (
+        bot_id TEXT NOT NULL,
+        session TEXT NOT NULL,
+        num_shards INTEGER NOT NULL,
+        shard_id INTEGER NOT NULL,
+        opened_at REAL NOT NULL,
+        ledger TEXT NOT NULL,
+        PRIMARY KEY (bot_id, session)
+    ) WITHOUT ROWID
+    """,
 )
 # Far more than all bots of one store may send in a day.
 MAX_IDENTIFIES: Final = 20_000
+# A shard that loses one session after the other must not fill the disk with the accounts of them.
+_PRUNE: Final = """
+    DELETE FROM ledgers WHERE bot_id = ? AND num_shards = ? AND shard_id = ? AND session NOT IN (
+        SELECT session FROM ledgers WHERE bot_id = ? AND num_shards = ? AND shard_id = ?
+        ORDER BY opened_at DESC LIMIT 20
+    )
+"""
 # A writer holds the file for well below a millisecond. This long only passes when the disk hangs or a foreign program
 # (a backup, a shell) has the file locked. A drain may have to wait for it twice, inside its ten seconds.
 DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
@@ -89,20 +108,30 @@ class SqliteState:
         except ValueError:
             return None
 
-    def save(self, sessions: Iterable[Session]) -> None:
-        rows = [
-            (self._namespace.bot_id, self._namespace.num_shards, session.shard_id, session.to_json())
-            for session in sessions
-        ]
+    def save(
+        self, sessions: Iterable[Session], *, forgotten: Iterable[int] = (), ledgers: Iterable[SessionLedger] = ()
+    ) -> None:
+        bot_id, num_shards = self._namespace.bot_id, self._namespace.num_shards
+        gone = [(bot_id, num_shards, shard_id) for shard_id in forgotten]
+        rows = [(bot_id, num_shards, session.shard_id, session.to_json()) for session in sessions]
+        accounts = [(bot_id, each.session, each.num_shards, each.shard_id, each.opened_at, each) for each in ledgers]
         with self._in_use(), self._transaction():
-            self._connection.executemany("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", rows)
-
-    def forget(self, shard_id: int) -> None:
-        with self._in_use():
-            self._connection.execute(
-                "DELETE FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?",
-                (self._namespace.bot_id, self._namespace.num_shards, shard_id),
+            execute_many = self._connection.executemany
+            execute_many("DELETE FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?", gone)
+            execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", rows)
+            execute_many(
+                "INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?, ?, ?)",
+                [(*row, ledger.to_json()) for *row, ledger in accounts],
             )
+            execute_many(_PRUNE, [(bot_id, each.num_shards, each.shard_id) * 2 for each in ledgers if each.ended])
+
+    def ledgers(self) -> list[SessionLedger]:
+        with self._in_use():
+            rows = self._connection.execute(
+                "SELECT ledger FROM ledgers WHERE bot_id = ? ORDER BY num_shards, shard_id, opened_at",
+                (self._namespace.bot_id,),
+            ).fetchall()
+        return [SessionLedger.from_json(text) for (text,) in rows]
 
     def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
         with self._in_use():

@@ -2,7 +2,7 @@
 
 import json
 
-from gateway_service.protocol.effects import Close, Deliver, Dial, Note, Send
+from gateway_service.protocol.effects import Close, Deliver, Dial, Note, Send, SessionForgotten
 
 INTERVAL_S = 40.0
 
@@ -155,3 +155,8 @@ def noted(effects):
 def endings(effects):
     """Return the fields of every ``connection.ended`` note."""
     return [effect.fields for effect in effects if isinstance(effect, Note) and effect.name == "connection.ended"]
+
+
+def forgotten(effects):
+    """Tell whether the session has to go."""
+    return any(isinstance(effect, SessionForgotten) for effect in effects)

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 from gateway_service.state import Namespace, State, open_state
 
@@ -22,6 +23,11 @@ def session(shard_id=0, **changes):
         "guilds": GuildSnapshot(known=frozenset({2**63}), awaited=frozenset({1, 2}), unavailable=frozenset()),
     }
     return Session(**{**defaults, **changes})
+
+
+def ledger(name, **changes):
+    defaults = {"shard_id": 0, "num_shards": 4, "opened_at": 1.0, "first_seq": 1, "seq": 9, "heard_at": 2.5}
+    return SessionLedger(session=name, **{**defaults, **changes})
 
 
 class StateContract:
@@ -72,12 +78,12 @@ class StateContract:
     def test_a_forgotten_session_is_gone(self):
         state = self.open(BOT)
         state.save([session(0), session(1)])
-        state.forget(0)
+        state.save([], forgotten=[0])
 
         assert [self.seen_by_another(BOT).load(0), state.load(1)] == [None, session(1)]
 
     def test_forgetting_what_is_not_there_is_fine(self):
-        self.open(BOT).forget(3)
+        self.open(BOT).save([], forgotten=[3])
 
     @pytest.mark.parametrize("stranger", [OTHER_BOT, RESHARDED], ids=["bot", "shard count"])
     def test_another_namespace_neither_sees_nor_touches_a_session(self, stranger):
@@ -85,9 +91,44 @@ class StateContract:
         ours.save([session()])
         assert theirs.load(0) is None
         theirs.save([session(seq=1)])
-        theirs.forget(0)
+        theirs.save([], forgotten=[0])
 
         assert ours.load(0) == session()
+
+    def test_a_ledger_comes_back_as_it_was(self):
+        gap = {"session": "a", "first_seq": 3, "guild_ids": ["1"]}
+        stored = ledger("a", received=9, published=7, spooled=2, spooled_from=8, spooled_to=9, unsent_gaps=(gap,))
+        self.open(BOT).save([], ledgers=[stored])
+
+        assert self.seen_by_another(BOT).ledgers() == [stored]
+
+    def test_session_and_ledger_are_saved_together_and_the_newest_counts(self):
+        state = self.open(BOT)
+        state.save([session(seq=5)], ledgers=[ledger("a", seq=5)])
+        state.save([session(seq=9)], ledgers=[ledger("a", seq=9)])
+
+        assert (state.load(0).seq, [each.seq for each in state.ledgers()]) == (9, [9])
+
+    def test_ledgers_come_by_shard_and_age(self):
+        state = self.open(BOT)
+        state.save(
+            [], ledgers=[ledger("c", shard_id=1), ledger("b", opened_at=9.0), ledger("a", opened_at=8.0, ended="op 9")]
+        )
+
+        assert [each.session for each in state.ledgers()] == ["a", "b", "c"]
+
+    def test_the_ledgers_belong_to_the_bot_whatever_its_shard_count(self):
+        self.open(BOT).save([], ledgers=[ledger("a")])
+
+        assert [each.session for each in self.open(RESHARDED).ledgers()] == ["a"]
+        assert self.open(OTHER_BOT).ledgers() == []
+
+    def test_of_many_ended_sessions_the_newest_twenty_are_kept(self):
+        state = self.open(BOT)
+        for number in range(25):
+            state.save([], ledgers=[ledger(f"s{number}", opened_at=float(number), ended="op 9")])
+
+        assert [each.session for each in state.ledgers()] == [f"s{number}" for number in range(5, 25)]
 
     def test_nothing_was_identified_at_first(self):
         assert list(self.open(BOT).identifies()) == []

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from gateway_service.errors import LocalProtocolError
-from gateway_service.protocol.effects import CancelPermit, Close, Dial, IdentifySent, RequestPermit, SessionForgotten
-from tests.support.machine import closed, endings, noted, sent
+from gateway_service.protocol.effects import CancelPermit, Close, Dial, IdentifySent, RequestPermit
+from tests.support.machine import closed, endings, forgotten, noted, sent
 
 
 def test_start_dials_the_generic_url(shell):
@@ -37,7 +37,7 @@ def test_a_resume_repeats_the_compression_of_the_sessions_first_connection(make_
 def test_a_stored_session_that_cannot_be_resumed_is_forgotten(make_shell, stored_session, other):
     effects = make_shell(session=dataclasses.replace(stored_session, **other)).start()
 
-    assert SessionForgotten() in effects
+    assert forgotten(effects)
     assert effects[-1] == Dial("wss://gateway.discord.gg/?v=10&encoding=json")
 
 
@@ -46,7 +46,7 @@ def test_it_is_forgotten_once(make_shell, stored_session):
     shell.start()
     shell.perform(shell.machine.finish(4900, shell.now))
 
-    assert SessionForgotten() not in shell.start()
+    assert not forgotten(shell.start())
 
 
 @pytest.mark.parametrize("status", [None, 429, 503])

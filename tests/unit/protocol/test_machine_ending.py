@@ -1,8 +1,8 @@
 import pytest
 
 from gateway_service.errors import LocalProtocolError
-from gateway_service.protocol.effects import CancelPermit, Close, RequestPermit, SessionForgotten, Stopped
-from tests.support.machine import INTERVAL_S, closed, delivered, noted, sent
+from gateway_service.protocol.effects import CancelPermit, Close, RequestPermit, Stopped
+from tests.support.machine import INTERVAL_S, closed, delivered, forgotten, noted, sent
 
 ALL = [
     "idle",
@@ -88,7 +88,7 @@ def test_a_suspended_replay_is_no_failed_resume(shell):
         suspend(shell)
         unsuspend(shell)
 
-    assert SessionForgotten() not in shell.effects
+    assert not forgotten(shell.effects)
 
 
 @pytest.mark.parametrize("state", ["idle", "suspended", "draining", "stopped"])
@@ -187,7 +187,7 @@ def test_finish_with_a_resumable_code_keeps_the_session(shell):
     shell.to_live()
     effects = finish(shell, 4900)
 
-    assert (SessionForgotten() in effects, shell.machine.resumable) == (False, True)
+    assert (forgotten(effects), shell.machine.resumable) == (False, True)
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
@@ -195,7 +195,7 @@ def test_finish_with_an_ending_code_forgets_the_session(shell, code):
     shell.to_live()
     effects = finish(shell, code)
 
-    assert (closed(effects), SessionForgotten() in effects, shell.machine.resumable) == ([code], True, False)
+    assert (closed(effects), forgotten(effects), shell.machine.resumable) == ([code], True, False)
 
 
 @pytest.mark.parametrize("code", [0, 999, 1002, 1006, 2999, 5000])
@@ -250,7 +250,7 @@ def test_a_restart_with_a_new_session_ends_the_old_one_and_asks_for_a_permit(she
     delay_s, _ = shell.wait_until_dial()
     shell.connected()
 
-    assert (closed(effects), SessionForgotten() in effects, delay_s) == ([1000], True, 0.0)
+    assert (closed(effects), forgotten(effects), delay_s) == ([1000], True, 0.0)
     assert shell.hello() == [RequestPermit()]
 
 
@@ -267,9 +267,9 @@ def test_a_restart_with_a_new_session_never_resumes(shell, state):
 def test_a_suspended_shard_waits_on_and_keeps_its_session_or_not(shell):
     shell.reach("suspended")
     kept = restart(shell)
-    forgotten = restart(shell, resume=False)
+    left = restart(shell, resume=False)
 
-    assert (kept, SessionForgotten() in forgotten, shell.machine.state) == ([], True, "suspended")
+    assert (kept, forgotten(left), shell.machine.state) == ([], True, "suspended")
     assert shell.wait(10_000) == []
 
 

@@ -1,8 +1,8 @@
 import pytest
 
 from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS
-from gateway_service.protocol.effects import RequestPermit, SessionForgotten, SessionOpened, Stopped
-from tests.support.machine import closed, delivered, endings, noted, payload, sent
+from gateway_service.protocol.effects import RequestPermit, SessionOpened, Stopped
+from tests.support.machine import closed, delivered, endings, forgotten, noted, payload, sent
 
 GENERIC = "wss://gateway.discord.gg/?v=10&encoding=json"
 RESUME = "wss://resume.discord.gg/?v=10&encoding=json"
@@ -161,7 +161,7 @@ def test_three_failed_resumes_lead_to_a_new_session(shell):
         resume_once(shell)
         effects = shell.lost(1006)
 
-    assert (SessionForgotten() in effects, endings(effects)[0]["resume"]) == (True, False)
+    assert (forgotten(effects), endings(effects)[0]["resume"]) == (True, False)
     assert shell.wait_until_dial()[1].url == GENERIC
 
 
@@ -175,7 +175,7 @@ def test_two_failed_resumes_and_a_good_one_keep_the_session(shell):
         resume_once(shell)
         shell.resumed()
 
-    assert SessionForgotten() not in shell.effects
+    assert not forgotten(shell.effects)
 
 
 def test_op_9_true_in_every_resume_ends_in_a_new_session(shell):
@@ -185,7 +185,7 @@ def test_op_9_true_in_every_resume_ends_in_a_new_session(shell):
         resume_once(shell)
         effects = shell.op(9, data=True)
 
-    assert SessionForgotten() in effects
+    assert forgotten(effects)
 
 
 def test_op_7_while_live_resumes_within_two_seconds(shell, rng):
@@ -228,7 +228,7 @@ def test_op_9_true_resumes_on_another_connection_after_a_wait(shell, state):
     effects = shell.op(9, data=True)
     delay_s, dial = shell.wait_until_dial()
 
-    assert (closed(effects), dial.url, SessionForgotten() in effects) == ([4000], RESUME, False)
+    assert (closed(effects), dial.url, forgotten(effects)) == ([4000], RESUME, False)
     assert 1.0 <= delay_s <= 5.0
 
 
@@ -257,7 +257,7 @@ def test_a_close_that_wants_a_new_session(shell, code):
     shell.wait_until_dial()
     shell.connected()
 
-    assert (SessionForgotten() in effects, shell.hello()) == (True, [RequestPermit()])
+    assert (forgotten(effects), shell.hello()) == (True, [RequestPermit()])
 
 
 @pytest.mark.parametrize("state", ["hello_wait", "permit_wait", "identifying", "resuming", "live"])
@@ -292,7 +292,7 @@ def test_the_same_suspect_close_in_the_resume_wants_a_new_session(shell, code):
     shell.lost(code)
     resume_once(shell)
 
-    assert SessionForgotten() in shell.lost(code)
+    assert forgotten(shell.lost(code))
 
 
 def test_after_4008_the_dial_waits_five_seconds(shell):
@@ -309,7 +309,7 @@ def test_a_poisoned_dispatch_does_not_loop_for_ever(shell):
         resume_once(shell)
         effects = shell.receive(b"{broken")
 
-    assert SessionForgotten() in effects
+    assert forgotten(effects)
 
 
 def test_a_resume_that_the_send_limit_forbids_is_tried_on_another_connection(shell):

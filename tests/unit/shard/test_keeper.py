@@ -34,6 +34,7 @@ class Store:
 
     def __init__(self):
         self.sessions = {}
+        self.ledgers = {}
         self.began = self.ended = 0
         self.fails = False
         self.may_go_on = Event()
@@ -42,13 +43,12 @@ class Store:
     def load(self, shard_id):
         return self.sessions.get(shard_id)
 
-    def save(self, sessions):
+    def save(self, sessions, *, forgotten=(), ledgers=()):
         with self._reached():
+            for shard_id in forgotten:
+                self.sessions.pop(shard_id, None)
             self.sessions.update((session.shard_id, session) for session in sessions)
-
-    def forget(self, shard_id):
-        with self._reached():
-            self.sessions.pop(shard_id, None)
+            self.ledgers.update((ledger.session, ledger) for ledger in ledgers)
 
     @contextmanager
     def _reached(self):

@@ -5,12 +5,13 @@ from typing import get_args
 import pytest
 
 from gateway_service.metrics import Histogram
-from gateway_service.protocol.effects import NoteName
+from gateway_service.protocol.effects import NoteName, SessionForgotten
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.reconnect import Cause
 from gateway_service.protocol.session import Session
 from gateway_service.publisher import Outbox
+from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
 
@@ -25,20 +26,24 @@ SESSION = Session(
 )
 
 
+FORGOTTEN = SessionForgotten("Discord invalidated it (op 9)", 7, (11, 12))
+
+
 class Store:
     """A session store in memory; it records what it was told."""
 
     def __init__(self):
         self.sessions = {}
+        self.ledgers = {}
 
     def load(self, shard_id):
         return self.sessions.get(shard_id)
 
-    def save(self, sessions):
+    def save(self, sessions, *, forgotten=(), ledgers=()):
+        for shard_id in forgotten:
+            self.sessions.pop(shard_id, None)
         self.sessions.update((session.shard_id, session) for session in sessions)
-
-    def forget(self, shard_id):
-        self.sessions.pop(shard_id, None)
+        self.ledgers.update((ledger.session, ledger) for ledger in ledgers)
 
 
 @pytest.fixture
@@ -54,7 +59,12 @@ async def keeper(store):
 
 
 @pytest.fixture
-async def shard(keeper):
+def outbox():
+    return Outbox()
+
+
+@pytest.fixture
+async def shard(keeper, outbox):
     machine = Machine(
         shard_id=3,
         num_shards=16,
@@ -64,7 +74,8 @@ async def shard(keeper):
         gateway_url="wss://gateway.discord.gg",
         rng=lambda: 0.5,
     )
-    return Shard(machine, Outbox(), keeper, lambda _message: None, heartbeats=Histogram(), codes=Counter())
+    books = Books(outbox, ())
+    return Shard(machine, outbox, keeper, books, lambda _message: None, heartbeats=Histogram(), codes=Counter())
 
 
 @pytest.mark.parametrize("name", get_args(NoteName))
@@ -102,7 +113,7 @@ async def test_an_opened_session_is_kept(shard, keeper, store):
 
 async def test_a_session_that_cannot_be_resumed_is_forgotten(shard, keeper, store):
     shard.session_opened(SESSION)
-    shard.session_forgotten()
+    shard.session_forgotten(FORGOTTEN)
     await keeper.close()
 
     assert store.sessions == {}

@@ -1,0 +1,181 @@
+"""The ladder, on real processes: a broker that is away costs time and nothing else, and what is lost is told."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway_service.contract import session_hash
+from gateway_service.embedded import PrivateRabbitMQ
+from gateway_service.protocol.constants import Opcode
+from gateway_service.simulator import Simulator, SimulatorConfig
+from gateway_service.simulator.faults import InvalidateSession, Moment
+from tests.support.publishing import KombuSubject, Received, argument_of
+from tests.support.service import Service, running_service
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.rabbitmq
+
+SHARDS = 2
+FLAGS = ("--shard-count", str(SHARDS), "--processes", "1", "--outbox-max-bytes", "1MiB", "--spool-max-bytes", "3MiB")
+
+
+class Outage:
+    """A service whose broker goes away and comes back, and what arrives in the queues of two groups."""
+
+    def __init__(self, simulator: Simulator, service: Service, rabbitmq: PrivateRabbitMQ, url: str) -> None:
+        self.simulator = simulator
+        self.service = service
+        self.rabbitmq = rabbitmq
+        self.subject = KombuSubject(url)
+        self.subject.bind("all", "#")
+        self.subject.bind("other.GATEWAY_GAP", "GATEWAY_GAP.*")
+
+    async def break_broker(self) -> None:
+        await asyncio.to_thread(self.rabbitmq.stop)
+
+    async def mend_broker(self) -> None:
+        await asyncio.to_thread(self.rabbitmq.start)
+
+    async def reach(self, rung: str, times: int = 1) -> None:
+        await until(lambda: self.service.log.count(f"outbox.rung rung={rung} ") >= times)
+
+    async def kill_shard_process(self) -> None:
+        (pid,) = self.service.shard_pids()
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: self.service.shard_pids() not in ([], [pid]))
+
+    async def arrived(self) -> list[Received]:
+        """Wait until every dispatch of the simulator is in the queue, and return what is."""
+        received: list[Received] = []
+
+        async def is_complete() -> bool:
+            nonlocal received
+            received += await asyncio.to_thread(self.subject.read_all, "all")
+            return self.simulator.dispatched_ids() <= {each.headers["id"] for each in received}
+
+        async with asyncio.timeout(90.0):
+            while not await is_complete():
+                pass
+        return received
+
+    def heartbeats(self) -> int:
+        return len(self.simulator.transcript.payloads(Opcode.HEARTBEAT))
+
+
+@asynccontextmanager
+async def running_outage(rabbitmq: PrivateRabbitMQ, url: str, directory: Path) -> AsyncIterator[Outage]:
+    config = SimulatorConfig(
+        shards=SHARDS, guilds=20, max_concurrency=SHARDS, message_bytes=1000, heartbeat_interval_ms=2000
+    )
+    async with Simulator(config) as simulator:
+        with running_service(simulator, url, directory, *FLAGS) as service:
+            await simulator.wait_for_shards(range(SHARDS))
+            outage = Outage(simulator, service, rabbitmq, url)
+            try:
+                yield outage
+            finally:
+                await outage.mend_broker()
+
+
+def first_arrivals(received: list[Received]) -> dict[str, list[int]]:
+    """Return the numbers of each session in the order in which they arrived for the first time."""
+    seqs = defaultdict[str, dict[int, None]](dict)
+    for each in received:
+        seqs[each.headers["session"]].setdefault(each.headers["seq"])
+    return {session: list(numbers) for session, numbers in seqs.items()}
+
+
+async def test_down_every_rung_and_up_again_nothing_is_lost_and_all_is_in_order(
+    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path
+) -> None:
+    async with running_outage(rabbitmq, rabbitmq_url, tmp_path) as outage:
+        simulator = outage.simulator
+        simulator.start_traffic(100)
+        await until(lambda: simulator.sent.total > 200)
+        await outage.break_broker()
+        await outage.reach("memory")
+        await outage.reach("spool")
+        await outage.kill_shard_process()
+        await outage.reach("spool", times=2)
+        await until(lambda: len(simulator.transcript.payloads(Opcode.RESUME)) >= SHARDS)
+        await simulator.wait_for_shards(range(SHARDS))
+        beats = outage.heartbeats()
+        simulator.op7()
+        await until(lambda: len(simulator.transcript.payloads(Opcode.RESUME)) >= 2 * SHARDS)
+        await until(lambda: outage.heartbeats() >= beats + 2 * SHARDS)
+        simulator.start_traffic(1000)
+        await outage.reach("suspended")
+        await simulator.stop_traffic()
+        await outage.mend_broker()
+
+        received = await outage.arrived()
+
+        assert {each.headers["id"] for each in received} == simulator.sent_ids()
+        for numbers in first_arrivals(received).values():
+            assert numbers == sorted(numbers)
+        assert len(simulator.transcript.payloads(Opcode.IDENTIFY)) == SHARDS
+        simulator.transcript.assert_no_violations()
+        simulator.transcript.assert_sessions_kept()
+        assert outage.service.stop() == 0
+        assert "ledger.unbalanced" not in outage.service.log
+        assert "gateway.gap" not in outage.service.log
+        assert list((tmp_path / "spool").rglob("*.db")) == []
+
+
+async def test_what_a_damaged_spool_and_an_expired_session_cost_is_told_to_every_group(
+    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path
+) -> None:
+    async with running_outage(rabbitmq, rabbitmq_url, tmp_path) as outage:
+        simulator = outage.simulator
+        await outage.break_broker()
+        await simulator.traffic(200, 200)
+        await outage.reach("spool")
+        await until(lambda: _published_seqs(tmp_path / "state.db") == _sent_seqs(simulator))
+        outage.service.kill_everything()
+        sent = _sent_seqs(simulator)
+        for file in (tmp_path / "spool").rglob("*.db*"):
+            file.write_bytes(b"no database" * 1000)
+        simulator.arm(InvalidateSession(), Moment.RESUME, times=SHARDS)
+        outage.service.start()
+        await outage.mend_broker()
+        await until(lambda: len(simulator.transcript.payloads(Opcode.IDENTIFY)) == 2 * SHARDS)
+        await simulator.wait_for_shards(range(SHARDS))
+
+        told = await asyncio.to_thread(outage.subject.read, "other.GATEWAY_GAP", 2 * SHARDS)
+        received = await asyncio.to_thread(outage.subject.read_all, "all")
+
+        gaps = [argument_of(each) for each in told]
+        by_session = {
+            session: sorted((gap["first_seq"], gap["last_seq"]) for gap in gaps if gap["session"] == session)
+            for session in sent
+        }
+        arrived = first_arrivals(received)
+        for session, last_seq in sent.items():
+            (first, last), (next_seq, unknown) = by_session[session]
+            assert (last, next_seq, unknown) == (last_seq, last_seq + 1, None)
+            assert set(arrived[session]) >= set(range(1, first))
+        assert {each.headers["id"] for each in told} <= {each.headers["id"] for each in received}
+        assert all(len(gap["guild_ids"]) > 0 for gap in gaps)
+        assert outage.service.stop() == 0
+        assert "ledger.unbalanced" not in outage.service.log
+
+
+def _sent_seqs(simulator: Simulator) -> dict[str, int]:
+    return {session_hash(session.session_id): session.last_seq for session in simulator.hub.sessions}
+
+
+def _published_seqs(state: Path) -> dict[str, int]:
+    connection = sqlite3.connect(state)
+    try:
+        stored = [json.loads(text) for (text,) in connection.execute("SELECT session FROM sessions")]
+    finally:
+        connection.close()
+    return {session_hash(each["session_id"]): each["seq"] for each in stored}

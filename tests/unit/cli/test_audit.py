@@ -1,0 +1,67 @@
+"""The command that shows the ledger."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gateway_service.cli.audit import audit
+from gateway_service.protocol.ledger import SessionLedger
+from gateway_service.state import Namespace, open_state
+
+TOKEN = "MTAw.simulated.not-a-secret"
+
+
+def account(session, **changes):
+    defaults = {"shard_id": 0, "num_shards": 2, "opened_at": 1.0, "first_seq": 1, "seq": 9, "heard_at": 2.0}
+    return SessionLedger(session=session, **{**defaults, "received": 9, "published": 9, **changes})
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Store ledgers, run the command, return its exit code and output."""
+
+    def run(*ledgers, flags=()):
+        url = f"sqlite:///{tmp_path / 'state.db'}"
+        state = open_state(url, Namespace("100", 2))
+        state.save([], ledgers=ledgers)
+        state.close()
+        environment = {"DISCORD_TOKEN": TOKEN, "GATEWAY_STATE_URL": url, "COLUMNS": "200"}
+        result = CliRunner(env=environment).invoke(audit, flags, standalone_mode=False)
+        return result.return_value, result.output
+
+    return run
+
+
+def test_a_balanced_ledger_is_a_table_with_totals(run):
+    code, output = run(account("first"), account("second", shard_id=1, received=5, published=5, seq=5))
+
+    assert code == 0
+    assert "first" in output
+    assert "14" in output
+    assert "2 sessions" in output
+
+
+def test_one_that_does_not_balance_ends_with_1_and_the_reason(run):
+    code, output = run(account("first", published=8))
+
+    assert code == 1
+    assert "session first: 9 dispatches were received and 8 are accounted for" in output
+
+
+def test_gaps_are_told_with_their_reason(run):
+    _, output = run(account("first", gaps=1, ended="Discord invalidated it (op 9)"))
+
+    assert "1 gaps: Discord invalidated it (op 9)" in output
+
+
+def test_as_json_it_is_one_object(run):
+    code, output = run(account("first", published=8), flags=["--json"])
+    told = json.loads(output)
+
+    assert (code, told["balanced"], told["totals"]["published"]) == (1, False, 8)
+    assert told["sessions"][0]["faults"] == ["9 dispatches were received and 8 are accounted for"]
+
+
+def test_without_a_session_there_is_nothing_to_doubt(run):
+    assert run()[0] == 0
