@@ -89,6 +89,10 @@ class SessionLedger:
         """Return the ledger after ``count`` dispatches on disk turned out to be gone."""
         return replace(self, spooled=self.spooled - count, lost=self.lost + count)
 
+    def publish(self, count: int) -> "SessionLedger":
+        """Return the ledger after ``count`` dispatches on disk turned out to be published."""
+        return replace(self, spooled=self.spooled - count, published=self.published + count)
+
     def lose_memory(self) -> "SessionLedger":
         """Return the ledger after the process died that had the rest of an ended session in memory."""
         return replace(self, in_flight=0, lost=self.lost + self.in_flight)

@@ -158,6 +158,8 @@ class Account:
     def safe_counts(self) -> Counts:
         """Return the numbers of everything up to ``published_seq``: none of it is in memory alone."""
         counts = self.counts()
+        if not self.open:
+            return counts
         filtered = sum(1 for each in self.open if isinstance(each, int))
         envelopes = [each for each in self.open if not isinstance(each, int)]
         confirmed = [each for each in envelopes if each.is_confirmed]

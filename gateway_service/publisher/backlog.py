@@ -249,6 +249,8 @@ class Backlog:
     def _take_rows(self, limit: int, limit_bytes: int) -> list[Envelope]:
         """Return the next envelopes from the disk; they are in memory, too, until they are confirmed."""
         assert self._spool is not None, "only a spool has rows"
+        if self._in_flight and self.pending_bytes >= self.max_bytes:
+            return []
         with self._disk_lock:
             with self._lock:
                 last_row = self._last_row

@@ -116,7 +116,8 @@ class Spool:
             self.rows -= len(sizes)
             self.size_bytes -= sum(sizes.values())
             if not self.rows:
-                self._file.shrink()
+                with contextlib.suppress(SpoolUnavailable):  # only room is at stake, and the rows are gone already
+                    self._file.shrink()
 
     def adopt(self) -> Adoption:
         """Take over what processes that are gone have left for this one.

@@ -26,6 +26,8 @@ class Book:
         self.duplicates = 0
         self.gaps = 0
         self.ended = before.ended
+        self.found = 0
+        """Dispatches that earlier processes left on disk, as far as they were taken over."""
         self.guild_ids: tuple[int, ...] = ()
         self.unsent = {payload["first_seq"]: payload for payload in before.unsent_gaps}
         self._holes: list[range] = []
@@ -103,6 +105,7 @@ class Books:
         """Open the books with what the store has of the shards of this process."""
         self._outbox = outbox
         self._books = {ledger.session: Book(ledger) for ledger in stored if not ledger.is_settled}
+        self._has_adopted = False
         self.is_balanced = True
         """As of the last :meth:`check`."""
         self.gaps = Counter[int]()
@@ -157,15 +160,22 @@ class Books:
             book.correct(replace(before, seq=seq, received=received, spooled=spooled, spooled_to=seq))
 
     def adopted(self, adoption: Adoption, now: float) -> None:
-        """Compare what was on disk with what is; what a damaged or missing file took is a gap."""
-        is_certain = bool(adoption.damaged) or not (adoption.files or adoption.busy)
-        found = {rows.session: rows.count for rows in adoption.rows}
-        for session, book in self._books.items():
-            short = book.before.spooled - found.get(session, 0)
-            if is_certain and short > 0 and not self._outbox.counts(session).spooled:
-                before = book.before
+        """Compare what was on disk with what is; what a damaged file had, or one that is not there, is a gap."""
+        is_first, self._has_adopted = not self._has_adopted, True
+        is_missing = is_first and not (adoption.files or adoption.busy)
+        for rows in adoption.rows:
+            if (owner := self._books.get(rows.session)) is not None:
+                owner.found += rows.count
+        for book in self._books.values():
+            before = book.before
+            short = before.spooled - book.found
+            if short <= 0:
+                continue
+            if adoption.damaged or is_missing:
                 book.correct(before.lose(short))
                 self.report(book, before.spooled_from, before.spooled_to, now, "the spool of a past process is lost")
+            elif is_first and not adoption.busy:
+                book.correct(before.publish(short))  # and the store was not written again
 
     def lost(self, loss: Loss, now: float) -> None:
         """Tell of what a disk lost while we ran."""

@@ -34,7 +34,7 @@ class Ledger(Protocol):
     """The ledgers of a bot's sessions, those of every shard count; of ended ones the newest of each shard."""
 
     def ledgers(self) -> list[SessionLedger]:
-        """Return them by shard, the oldest first."""
+        """Return them by shard, the oldest first; without those that this version cannot read."""
 
 
 @dataclass(frozen=True, slots=True)

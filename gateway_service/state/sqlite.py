@@ -131,7 +131,7 @@ class SqliteState:
                 "SELECT ledger FROM ledgers WHERE bot_id = ? ORDER BY num_shards, shard_id, opened_at",
                 (self._namespace.bot_id,),
             ).fetchall()
-        return [SessionLedger.from_json(text) for (text,) in rows]
+        return [ledger for (text,) in rows if (ledger := _ledger(text)) is not None]
 
     def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
         with self._in_use():
@@ -258,3 +258,10 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_dev, stat.st_ino
+
+
+def _ledger(text: str) -> SessionLedger | None:
+    try:
+        return SessionLedger.from_json(text)
+    except ValueError:
+        return None

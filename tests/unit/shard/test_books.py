@@ -145,6 +145,21 @@ def test_what_was_published_after_the_last_saving_is_not_taken_for_lost():
     assert (process.now().published, process.now().lost, process.gaps()) == (6, 0, [])
 
 
+def test_looking_again_after_all_is_published_finds_nothing_lost():
+    killed = Process()
+    killed.receive(3)
+    killed.to_disk()
+    process = Process([killed.saved()], killed.spool, seq=3)
+    adoption = Adoption(rows=(rows(3, 1, 3),), files=1)
+    process.outbox.adopt(adoption.rows, killed.spool.last_row)
+    process.books.adopted(adoption, NOW)
+    process.publish(3)
+    for _ in range(2):
+        process.books.adopted(Adoption(), NOW)
+
+    assert (process.gaps(), process.now().published, process.now().faults()) == ([], 3, ())
+
+
 @pytest.mark.parametrize("found", [Adoption(damaged=(Path("x"),)), Adoption()], ids=["damaged", "missing"])
 def test_a_spool_that_is_gone_is_a_gap_of_exactly_what_was_in_it(found):
     killed = Process()
