@@ -41,9 +41,9 @@ Exit codes: 0 everything balances, 1 something does not, 69 the state store cann
 @setting_flags
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def audit(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
-    """Show what became of every dispatch, and whether it adds up.
+    """Show from the store what became of every dispatch.
 
-    Reads the state store, so it works while the service runs and while it does not. Each row is a session up to the
+    Tells whether it adds up, too. Only the state store is read, so it works while the service runs and while it does not. Each row is a session up to the
     sequence from which it would be resumed: received = published + filtered + given up + spooled + in flight + lost,
     and the sequence numbers say the same. docs/reliability.md explains the columns.
     """

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from gateway_service.connection import Driver
 from gateway_service.contract import session_hash, task_id_for
 from gateway_service.protocol.constants import ALL_INTENTS, RESUMABLE_CLOSE_CODE, Compression
-from gateway_service.protocol.effects import Deliver, NoteName
+from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.session import Session
 from gateway_service.protocol.states import State
@@ -81,7 +81,7 @@ class Client:
     def session_opened(self, session: Session) -> None:
         self.session = session_hash(session.session_id)
 
-    def session_forgotten(self) -> None:
+    def session_forgotten(self, _forgotten: SessionForgotten, /) -> None:
         pass
 
     def stopped(self, code: int | None, reason: str) -> None:  # noqa: ARG002 - the port's signature

@@ -45,7 +45,7 @@ class Host(Protocol):
     def session_opened(self, session: Session) -> None:
         """READY arrived: from here on dispatches belong to ``session``."""
 
-    def session_forgotten(self, forgotten: SessionForgotten) -> None:
+    def session_forgotten(self, forgotten: SessionForgotten, /) -> None:
         """The session cannot be resumed any more."""
 
     def stopped(self, code: int | None, reason: str) -> None:

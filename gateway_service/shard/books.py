@@ -46,6 +46,11 @@ class Book:
         self._before = before
         self.received_seq = max(self.received_seq, before.seq)
 
+    def heard(self, received_seq: int, at: float) -> None:
+        """Note the last dispatch taken; ``at`` is 0 when this process took none."""
+        self.received_seq = received_seq
+        self.heard_at = at or self.heard_at
+
     def skipped(self, numbers: range) -> None:
         """Note numbers that Discord left out."""
         self._holes.append(numbers)
@@ -176,6 +181,11 @@ class Books:
                 self.report(book, before.spooled_from, before.spooled_to, now, "the spool of a past process is lost")
             elif is_first and not adoption.busy:
                 book.correct(before.publish(short))  # and the store was not written again
+
+    def skipped(self, book: Book, numbers: range, now: float) -> None:
+        """Tell of numbers that Discord left out."""
+        book.skipped(numbers)
+        self.report(book, numbers.start, numbers[-1], now, "Discord skipped sequence numbers")
 
     def lost(self, loss: Loss, now: float) -> None:
         """Tell of what a disk lost while we ran."""

@@ -115,9 +115,8 @@ class Shard:
             self._outbox.close_session(self._session)
         self._session = session_hash(session.session_id)
         self._outbox.open_session(self._session, session.seq)
-        book = self._books.follow(self._session, self.shard_id, self._num_shards, session.seq, time.time())
-        self._book = book
-        return book
+        self._book = self._books.follow(self._session, self.shard_id, self._num_shards, session.seq, time.time())
+        return self._book
 
     # What the machine decides.
 
@@ -162,7 +161,7 @@ class Shard:
     def session_forgotten(self, forgotten: SessionForgotten) -> None:
         book = self._book
         assert book is not None, "a session that is forgotten was followed"
-        self._note_progress(book, forgotten.received_seq)
+        book.heard(forgotten.received_seq, self._heard_at)
         ledger = self._books.end(book, forgotten.received_seq, forgotten.guild_ids, time.time(), forgotten.reason)
         self._keeper.forget(self.shard_id, [ledger])
         self._book = None
@@ -199,7 +198,7 @@ class Shard:
             if seq is not None:
                 self._machine.published(seq)
                 book.mark(seq, counts)
-            self._note_progress(book, self._machine.received_seq)
+            book.heard(self._machine.received_seq, self._heard_at)
         if self._is_suspended and self._outbox.has_settled:
             self._is_suspended = False
             log_event(_log, logging.INFO, LogEvent.SHARD_UNSUSPENDED, shard_id=self.shard_id)
@@ -271,11 +270,6 @@ class Shard:
     def _command(self, op: int, data: Any) -> None:
         self.driver.tell(lambda now: self._machine.command(op, data, now))
 
-    def _note_progress(self, book: Book, received_seq: int) -> None:
-        book.received_seq = received_seq
-        if self._heard_at:
-            book.heard_at = self._heard_at
-
     def _note_in_book(self, book: Book, name: NoteName, fields: Mapping[str, Any]) -> None:
         if name == "dispatch.duplicate":
             book.duplicates += 1
@@ -284,10 +278,8 @@ class Shard:
             book.replayed += fields["replayed"]
             self._replayed += fields["replayed"]
         elif name == "dispatch.gap" and "expected" in fields:
-            numbers = range(fields["expected"], fields["seq"])
-            book.skipped(numbers)
             book.guild_ids = self._machine.guild_ids
-            self._books.report(book, numbers.start, numbers[-1], time.time(), "Discord skipped sequence numbers")
+            self._books.skipped(book, range(fields["expected"], fields["seq"]), time.time())
 
     def _suspend(self) -> None:
         log_event(
