@@ -43,9 +43,9 @@ Exit codes: 0 everything balances, 1 something does not, 69 the state store cann
 def audit(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
     """Show from the store what became of every dispatch.
 
-    Tells whether it adds up, too. Only the state store is read, so it works while the service runs and while it does not. Each row is a session up to the
-    sequence from which it would be resumed: received = published + filtered + given up + spooled + in flight + lost,
-    and the sequence numbers say the same. docs/reliability.md explains the columns.
+    Tells whether it adds up, too. Only the state store is read, so it works while the service runs and while it does
+    not. Each row is a session up to the sequence from which it would be resumed: received = published + filtered +
+    given up + spooled + in flight + lost, and the sequence numbers say the same. docs/reliability.md has the columns.
     """
     from gateway_service.settings import load_options
     from gateway_service.state import Namespace, bot_id_of, open_state
