@@ -19,6 +19,7 @@ from gateway_service.telemetry import configure_logging
 # A bounded run is a measurement, so what is under way gets its time to arrive. Ctrl-C ends everything in 10 s.
 _DRAIN_TIMEOUT_S: Final = 20.0
 _INTERRUPTED_DRAIN_TIMEOUT_S: Final = 3.0
+_REFRESH_S: Final = 0.5
 
 
 @click.command()
@@ -100,11 +101,21 @@ async def _run(config: DevConfig, seconds: float | None, *, quiet: bool) -> tupl
         loop.add_signal_handler(number, interrupted.set)
     try:
         stack.start_traffic()
-        with Live(get_renderable=StatusView(stack), console=console, refresh_per_second=2, transient=True):
+        async with asyncio.TaskGroup() as group:
+            showing = group.create_task(_show(StatusView(stack), console), name="dev-status")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(interrupted.wait(), seconds)
             await stack.drain(_INTERRUPTED_DRAIN_TIMEOUT_S if interrupted.is_set() else _DRAIN_TIMEOUT_S)
+            showing.cancel()
         return stack.totals(), interrupted.is_set()
     finally:
         with console.status("stopping"):
             await stack.stop()
+
+
+async def _show(view: StatusView, console: Console) -> None:
+    """Show the status until cancelled; on the event loop, to which everything belongs that it looks at."""
+    with Live(view(), console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            live.update(view(), refresh=True)
+            await asyncio.sleep(_REFRESH_S)

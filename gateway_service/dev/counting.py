@@ -21,7 +21,7 @@ def _log(_process: int) -> ExecutionLog:
     return ExecutionLog(Path(os.environ[EXECUTIONS_FILE_VARIABLE]))
 
 
-@on(*EVENTS)
+@on(*EVENTS, expires_s=None)
 def count(_data: Any, dispatch: Dispatch) -> None:
     """Record that this dispatch became a task that ran."""
     _log(os.getpid()).append(dispatch.id)

@@ -101,7 +101,7 @@ class _ZstdStream:
             parts.append(part)
             size += len(part)
             if size > self._max_message_bytes:
-                break
+                raise RemoteProtocolError(f"a message inflates to more than {self._max_message_bytes} bytes")
         return b"".join(parts)
 
 

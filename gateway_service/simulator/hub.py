@@ -1,8 +1,9 @@
 """What all connections share: the world, the sessions, the limits of the bot, the armed faults."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,6 +15,10 @@ from gateway_service.simulator.payloads import CONTENT_EVENTS, Templates, withou
 from gateway_service.simulator.plan import FaultPlan
 from gateway_service.simulator.registry import SessionRegistry
 from gateway_service.simulator.transcript import Transcript
+
+# See Discord: reference#snowflakes.
+_DISCORD_EPOCH_MS: Final = 1_420_070_400_000
+_SNOWFLAKE_TIME_BITS: Final = 22
 
 
 @dataclass(slots=True)
@@ -38,7 +43,8 @@ class Hub:
     recommended_shards: int = field(init=False)
     resume_url: str = field(init=False, default="")
     """Known once the gateway listens."""
-    _last_id: int = field(init=False, default=1_300_000_000_000_000_000)
+    _last_id: int = field(init=False, default=0)
+    _generated: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -56,8 +62,9 @@ class Hub:
         return not self.token_is_dead and token.removeprefix("Bot ") == self.config.token
 
     def next_id(self) -> int:
-        """Return a fresh snowflake."""
-        self._last_id += 1
+        """Return a fresh snowflake of this moment: its time tells handlers how old an interaction is."""
+        since_epoch_ms = int(time.time() * 1000) - _DISCORD_EPOCH_MS
+        self._last_id = max(self._last_id + 1, since_epoch_ms << _SNOWFLAKE_TIME_BITS)
         return self._last_id
 
     def dispatch(self, event: str, data: Any, guild_id: int | None = None) -> int:
@@ -82,7 +89,8 @@ class Hub:
         """
         unique_id = self.next_id()
         # Traffic takes the guilds in turn; the next text of a guild comes with its next turn.
-        full, bare = self.templates.get(event, guild_id, unique_id // max(1, self.config.guilds))
+        self._generated += 1
+        full, bare = self.templates.get(event, guild_id, self._generated // max(1, self.config.guilds))
         # Direct messages carry their content whatever the intents are. See Discord: message content intent.
         differs = bare is not full and guild_id is not None and self.config.strip_content
         stripped = bare.text(unique_id) if differs else None

@@ -269,4 +269,4 @@ def _as_unix(at: float, now: float) -> float:
 
 
 def _now() -> float:
-    return time.monotonic()  # the event loop's clock, for those who look at the status from another thread
+    return asyncio.get_running_loop().time()

@@ -159,6 +159,15 @@ def test_the_forecast_tells_whether_a_full_restart_is_affordable(remaining, can)
     assert forecast.reset_at == NOW + 10 * HOUR_S
 
 
+def test_after_the_reset_and_a_new_answer_it_goes_on():
+    subject = budget(0, reset_after_s=120.0)
+    now = subject.ask_at(NOW, waiting=1)
+    subject.asked(now)
+    subject.learn(StartLimit(total=1000, remaining=1000, reset_after_s=0.0, asked_at=now))
+
+    assert subject.decide(0, now) == Grant()
+
+
 def test_force_does_not_open_the_breaker():
     subject = budget(1000, is_forced=True)
     for _ in range(8):

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -63,6 +64,15 @@ def bare_session(discord):
     discord.identify(connection, intents=int(ALL_INTENTS & ~Intents.MESSAGE_CONTENT))
     connection.session.cursor = connection.session.last_seq
     return connection
+
+
+def test_a_fresh_id_is_a_snowflake_of_this_moment(discord):
+    """Handlers let go of interactions whose id is three seconds old."""
+    first, second = discord.hub.next_id(), discord.hub.next_id()
+
+    made_at = (first >> 22) / 1000 + 1_420_070_400
+    assert first < second
+    assert made_at == pytest.approx(time.time(), abs=2)
 
 
 def test_content_is_hidden_without_its_intent(discord, bare_session):

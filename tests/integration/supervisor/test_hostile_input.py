@@ -1,0 +1,62 @@
+"""Two real shard processes; what one of them gets is hostile, and the other one never notices."""
+
+import pytest
+
+from gateway_service.protocol.constants import MAX_MESSAGE_BYTES, Opcode
+from gateway_service.settings import GatewayOptions
+from gateway_service.simulator import Garble, Simulator, SimulatorConfig
+from gateway_service.supervisor import Supervisor
+from tests.support.stand_ins import accept
+from tests.support.waiting import until
+
+BIG = b'{"id":"7","members":["' + b"x" * 50_000_000 + b'"]}'
+DELIVERED = [BIG, b"[" * 200 + b"]" * 200, b"9" * 400, b'{"content":"\\ud800"}', b"null"]
+# The text of the largest message twice, its pieces beside it, and the process itself.
+MAX_RSS_BYTES = 4 * MAX_MESSAGE_BYTES
+
+
+@pytest.fixture
+async def discord():
+    config = SimulatorConfig(shards=2, guilds=2, max_concurrency=2, identify_window_s=0, replay_max_bytes=10**9)
+    async with Simulator(config) as sim:
+        yield sim
+
+
+async def test_a_shard_survives_hostile_input_and_no_other_is_touched(discord, tmp_path):
+    options = GatewayOptions(
+        token=discord.token,
+        api_url=discord.api_url,
+        shard_count=2,
+        processes=2,
+        broker_url="memory://localhost//",
+        state_url=f"sqlite:///{tmp_path}/state.db",
+    )
+    guild_id = next(each for each in discord.guild_ids if (each >> 22) % 2 == 0)
+    async with Supervisor(options, connect_broker=accept) as supervisor:
+        await discord.wait_for_shards([0, 1])
+
+        for raw in DELIVERED:
+            discord.emit_raw("ODD", raw, guild_id)
+        discord.inject(Garble("bomb", MAX_MESSAGE_BYTES + 1), 0)
+        discord.emit_raw("AFTER", b"1", guild_id)
+        await until(lambda: published(supervisor, 0) == sent(discord, 0))
+        assert len(identifies(discord, 0)) == 1
+        assert len(discord.transcript.payloads(Opcode.RESUME)) == 1
+
+        first = supervisor.snapshot().processes[0]
+        assert (first.restarts, first.status.max_rss_bytes < MAX_RSS_BYTES) == (0, True)
+        assert {record.connection for record in discord.transcript if record.shard_id == 1} == {
+            identifies(discord, 1)[0].connection
+        }
+
+
+def identifies(sim, shard_id):
+    return sim.transcript.payloads(Opcode.IDENTIFY, shard_id=shard_id)
+
+
+def sent(sim, shard_id):
+    return sum(each.last_seq for each in sim.hub.sessions.dispatched_ranges() if each.shard_id == shard_id)
+
+
+def published(supervisor, shard_id):
+    return supervisor.snapshot().shards[shard_id].published
