@@ -2,11 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from gateway_service.protocol.constants import Opcode
-from gateway_service.simulator.registry import SentRange
 from tests.acceptance.chaos.stack import Stack
 
 _STANDSTILL_S = 40.0
@@ -23,13 +23,13 @@ class Account:
     unexplained: set[str]
     """Sent, never executed, and in no reported gap: lost."""
     identifies: int
-    lost_sessions: list[SentRange]
+    lost_sessions: int
     """Sessions that a shard could not resume."""
 
     def __str__(self) -> str:
         return (
             f"sent {self.sent}, executed {self.executed}, duplicates {self.duplicates}, "
-            f"lost {len(self.unexplained)}, identifies {self.identifies}, lost sessions {len(self.lost_sessions)}"
+            f"lost {len(self.unexplained)}, identifies {self.identifies}, lost sessions {self.lost_sessions}"
         )
 
     @classmethod
@@ -52,7 +52,21 @@ class Account:
             sent=len(ids),
             executed=executed.executed,
             duplicates=executed.duplicates,
-            unexplained=ids - executed.runs.keys(),
+            unexplained=unexplained(ids - executed.runs.keys(), stack.gaps()),
             identifies=len(simulator.transcript.payloads(Opcode.IDENTIFY)),
-            lost_sessions=[each for each in simulator.sent_ranges() if each.session_id not in live],
+            lost_sessions=sum(each.session_id not in live for each in simulator.sent_ranges()),
         )
+
+
+def unexplained(missing: Iterable[str], gaps: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of ``missing`` that are in no gap."""
+    told = [(gap["session"], gap["first_seq"], gap["last_seq"]) for gap in gaps]
+
+    def is_told(task_id: str) -> bool:
+        session, _, seq = task_id.partition("-")
+        return any(
+            session == gap_session and first <= int(seq) and (last is None or int(seq) <= last)
+            for gap_session, first, last in told
+        )
+
+    return {task_id for task_id in missing if not is_told(task_id)}

@@ -1,13 +1,16 @@
 """The system under trouble: two hosts with a line between them, and handles to everything that can go wrong."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway_service.dev.executions import ExecutionCounter
@@ -17,7 +20,7 @@ from tests.support.network import FAR_ADDRESS, Network
 from tests.support.relay import Relay
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
-from tests.support.worker import Worker, running_worker
+from tests.support.worker import GAPS_SUFFIX, ROOT, Worker, running_worker
 
 SHARDS = 8
 PROCESSES = 2
@@ -49,6 +52,24 @@ class Stack:
         counter = ExecutionCounter(self.worker.record)
         counter.refresh()
         return counter
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """Return what the service told in GATEWAY_GAP."""
+        path = self.worker.record.with_name(self.worker.record.name + GAPS_SUFFIX)
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def audit(self) -> dict[str, Any]:
+        """Return the service's own account, as ``gateway-service audit`` reads it from the store."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway_service", "audit", "--json"],
+            env=self.service.environment,
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        account: dict[str, Any] = json.loads(done.stdout)
+        assert (done.returncode == 0) == account["balanced"], done.stderr
+        return account
 
     async def start_service_again(self) -> None:
         """Start the service when it has ended, as systemd or a kubelet would."""

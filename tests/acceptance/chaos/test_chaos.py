@@ -89,5 +89,14 @@ async def test_nothing_is_lost_whatever_goes_wrong(
         log(str(account))
         assert account.unexplained == set()
         stack.simulator.transcript.assert_no_violations()
+        assert account.identifies == SHARDS + account.lost_sessions
         assert stack.service.stop() == 0
-    assert account.identifies == SHARDS + len(account.lost_sessions)
+
+        booked = await asyncio.to_thread(stack.audit)
+        log(f"the service's own account: {booked['totals']}")
+        assert booked["balanced"]
+        assert booked["totals"]["received"] + booked["totals"]["missing"] == account.sent
+        assert booked["totals"]["published"] == booked["totals"]["received"]
+        assert {gap["session"] for gap in stack.gaps()} >= {
+            each["session"] for each in booked["sessions"] if each["gaps"]
+        }

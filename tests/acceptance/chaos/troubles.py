@@ -132,6 +132,11 @@ async def end_connection(stack: Stack, rng: random.Random) -> None:
     stack.simulator.inject(rng.choice(faults), rng.randrange(SHARDS))
 
 
+async def lose_session(stack: Stack, rng: random.Random) -> None:
+    """What costs an IDENTIFY, and a GATEWAY_GAP."""
+    stack.simulator.inject(InvalidateSession(resumable=False), rng.randrange(SHARDS))
+
+
 async def end_all_connections(stack: Stack, rng: random.Random) -> None:  # noqa: ARG001
     stack.simulator.inject(CloseWith(1001))
 
@@ -152,5 +157,6 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     fill_disk,
     set_clock,
     end_connection,
+    lose_session,
     end_all_connections,
 )
