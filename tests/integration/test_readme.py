@@ -13,7 +13,7 @@ from gateway_service.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUN_COMMANDS = set(re.findall(r"^  (\w+)\) ", (ROOT / "run").read_text("utf-8"), re.MULTILINE))
+RUN_COMMANDS = set(re.findall(r"^  (\w+)\)", (ROOT / "run").read_text("utf-8"), re.MULTILINE))
 
 
 def blocks(*languages):
