@@ -76,7 +76,7 @@ class Stack:
 
     def send(self, arguments: dict[str, Any]) -> httpx.Response:
         """Send a request that is described as those of the library ``requests``."""
-        known = {name: arguments.get(name) for name in ("method", "url", "params", "headers", "cookies", "json")}
+        known = {name: arguments.get(name) for name in ("method", "url", "params", "headers", "json")}
         response = self.clients[0].request(**known, content=arguments.get("data"))
         self.seen.append(response.text)
         return response

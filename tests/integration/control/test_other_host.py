@@ -1,0 +1,207 @@
+"""A shard of the other supervisor, reached through each door; and what spans both."""
+
+import json
+import re
+import time
+
+import pytest
+from celery import Celery
+
+from gateway_service.cli.main import run
+from gateway_service.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE
+from gateway_service.protocol.constants import Opcode
+from gateway_service.refusals import InvalidArgument
+from gateway_service.worker.calls import GatewayCalls
+from tests.support.control_stack import CONTROL_TOKEN, NUM_SHARDS, READ_TOKEN
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def cli(stack, monkeypatch, capsys):
+    """Return a function that runs a command against the first service and returns exit code, output and errors."""
+    monkeypatch.setenv("GATEWAY_CONTROL_ADDRESS", f"127.0.0.1:{stack.services[0].control_port()}")
+    monkeypatch.setenv("GATEWAY_CONTROL_TOKENS_FILE", str(stack.tokens))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments):
+        code = run(arguments)
+        printed = capsys.readouterr()
+        stack.seen.append(printed.out + printed.err)
+        return code, printed.out, printed.err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def calls(stack):
+    with Celery("test", broker=stack.broker_url, set_as_current=False) as app:
+        yield GatewayCalls(lambda: app)
+
+
+def resumes(stack):
+    return len(stack.simulator.transcript.payloads(Opcode.RESUME))
+
+
+def test_http_lists_the_shards_of_both(stack):
+    answer = stack.ok("GET /v1/shards")
+
+    assert [shard["shard_id"] for shard in answer["result"]["shards"]] == list(range(NUM_SHARDS))
+    assert len({shard["host"] for shard in answer["result"]["shards"]}) == 2
+    assert answer["failures"] == []
+
+
+def test_http_restarts_a_shard_of_the_other(stack):
+    before = resumes(stack)
+
+    answer = stack.ok("POST /v1/shards/6/restart?wait_s=60")
+
+    assert answer["result"] == {"shard_ids": [6], "outcome": "resumed"}
+    assert answer["host"].endswith(".4")
+    assert resumes(stack) == before + 1
+
+
+def test_http_gathers_members_through_the_other(stack):
+    guild_id = stack.guild_of(7)
+
+    result = stack.ok(f"POST /v1/guilds/{guild_id}/members", json={"timeout_s": 60})["result"]
+
+    assert (result["shard_id"], len(result["members"])) == (7, 2501)
+
+
+def test_the_command_line_restarts_a_shard_of_the_other(cli, stack):
+    before = resumes(stack)
+
+    code, out, err = cli("restart", "5", "--mode", "resume", "--wait", "60")
+
+    assert (code, err) == (EX_OK, "")
+    assert re.fullmatch(r"shard 5: resumed on gateway@\S+\.4\n", out)
+    assert resumes(stack) == before + 1
+
+
+def test_a_task_asks_through_the_other(calls, stack):
+    guild_id = stack.guild_of(6)
+
+    found = calls.request_guild_members(guild_id, user_ids=["1"], timeout_s=30.0)
+    sounds = calls.request_soundboard_sounds(guild_id, timeout_s=30.0)
+    channels = calls.request_channel_info(guild_id, timeout_s=30.0)
+    place = calls.where_is(guild_id, timeout_s=30.0)
+
+    assert found.not_found == ["1"]
+    assert sounds == []
+    assert all(set(channel) == {"id", "status", "voice_start_time"} for channel in channels)
+    assert (place.shard_id, place.num_shards, place.state) == (6, NUM_SHARDS, "live")
+
+
+def test_a_task_moves_the_bot_and_shows_a_presence(calls, stack):
+    guild_id = stack.guild_of(4)
+
+    calls.update_voice_state(guild_id, 123456789012345678, timeout_s=30.0)
+    shown = calls.update_presence({"status": "idle"}, shard_ids=[1, 4], timeout_s=30.0)
+
+    assert shown == [1, 4]
+    wait_until(lambda: stack.simulator.hub.voice_channels.get(guild_id) == 123456789012345678)
+    wait_until(lambda: stack.simulator.presences.get(4, {}).get("status") == "idle")
+    calls.update_voice_state(guild_id, None, timeout_s=30.0)
+
+
+def test_a_task_learns_what_is_wrong(calls, stack):
+    with pytest.raises(InvalidArgument, match="a query that is not empty needs a limit"):
+        calls.request_guild_members(stack.guild_of(0), query="ann", timeout_s=30.0)
+
+
+def test_equal_requests_at_one_time_are_one(stack):
+    guild_id = stack.guild_of(2)
+    before = len(stack.simulator.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS))
+
+    answers = stack.at_once(4, f"POST /v1/guilds/{guild_id}/members", json={"timeout_s": 60})
+
+    assert [len(answer["result"]["members"]) for answer in answers] == [2501] * 4
+    asked = len(stack.simulator.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS)) - before
+    assert asked < 4
+
+
+def test_the_command_line_shows_what_runs(cli):
+    for arguments, words in (
+        (["status", "--once"], f"{NUM_SHARDS} of {NUM_SHARDS} shards live"),
+        (["shards"], "gateway@"),
+        (["processes"], "RUNNING"),
+        (["budget"], "identifies left"),
+        (["ledger"], "balanced"),
+    ):
+        code, out, err = cli(*arguments)
+        assert (code, err) == (EX_OK, ""), arguments
+        assert words in out, arguments
+
+
+def test_the_command_line_speaks_json(cli):
+    for name in ("status", "shards", "processes", "budget", "ledger"):
+        code, out, _ = cli(name, "--json")
+        assert code == EX_OK
+        assert json.loads(out)["operation"]
+
+
+def test_the_command_line_reaches_discord(cli, stack):
+    guild_id = stack.guild_of(1)
+
+    code, out, _ = cli("presence", "set", '{"status": "dnd"}', "--shards", "1")
+    assert (code, out) == (EX_OK, "shown by shards 1\n")
+    assert cli("voice", "join", str(guild_id), "123456789012345678") == (EX_OK, "sent by shard 1\n", "")
+    assert cli("voice", "leave", str(guild_id)) == (EX_OK, "sent by shard 1\n", "")
+    code, out, _ = cli("members", str(guild_id), "--query", "a", "--limit", "1", "--timeout", "30")
+    assert code == EX_OK
+    code, out, _ = cli("where", str(guild_id))
+    assert (code, out.split()[:4]) == (EX_OK, ["shard", "1", "of", "8"])
+
+
+def test_the_command_line_says_what_is_wrong(cli):
+    code, _, err = cli("restart", "99")
+    assert (code, err) == (
+        EX_USAGE,
+        "gateway-service: there is no shard 99: the bot has 8, ids go from 0 to 7\n",
+    )
+
+
+def test_the_command_line_says_that_nobody_is_there(cli, monkeypatch):
+    monkeypatch.setenv("GATEWAY_CONTROL_ADDRESS", "127.0.0.1:9")
+
+    code, _, err = cli("status")
+
+    assert code == EX_UNAVAILABLE
+    assert err.startswith("gateway-service: no gateway service answers at 127.0.0.1:9: ")
+
+
+def test_a_process_is_restarted_and_its_shards_resume(stack):
+    answer = stack.ok("POST /v1/shards/4/restart-process?wait_s=90")
+
+    assert answer["result"] == {"shard_ids": [4, 5], "outcome": "resumed"}
+
+
+def test_a_rolling_restart_spends_no_identify_and_loses_nothing(cli, stack):
+    identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
+    stack.simulator_thread.call(stack.simulator.start_traffic, rate=200)
+
+    code, out, err = cli("rolling-restart", "--max-resume", "90")
+    stack.simulator_thread.run(stack.simulator.stop_traffic())
+
+    assert (code, err) == (EX_OK, "")
+    assert "identifies used: 0, dispatches lost: 0" in out
+    assert len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies
+    rows = wait_until(lambda: _settled(stack))
+    assert all(row["is_balanced"] for row in rows)
+
+
+def _settled(stack):
+    rows = stack.ok("GET /v1/ledger")["result"]["rows"]
+    time.sleep(0.1)
+    return rows if all(row["pending"] == 0 for row in rows) else None
+
+
+def test_no_secret_was_seen_anywhere(stack):
+    """Last of its module: it also looks through everything that the tests before it saw."""
+    for path in ("/metrics", "/readyz", "/openapi.json", "/docs", "/v1/shards", "/v1/processes", "/v1/ledger"):
+        stack.request(f"GET {path}")
+    secrets = {stack.simulator.token, READ_TOKEN, CONTROL_TOKEN, *stack.session_ids(), *stack.broker_passwords()}
+    seen = [*stack.seen, *(service.log for service in stack.services)]
+
+    assert all(seen)
+    assert [secret for secret in secrets for text in seen if secret in text] == []
