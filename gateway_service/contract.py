@@ -50,11 +50,12 @@ DEAD_QUEUE_ARGUMENTS: Final[Mapping[str, Any]] = {
     # Looking at a message counts as a delivery, and RabbitMQ 4 throws away what was delivered twenty times.
     "x-delivery-limit": 1_000_000,
 }
-# A message whose worker dies over it is given out this often again, then it is dead.
+MAX_REDELIVERIES: Final = 3
+"""A message whose worker dies over it is given out this often again, then it is dead."""
 EVENT_QUEUE_ARGUMENTS: Final[Mapping[str, Any]] = {
     "x-queue-type": "quorum",
     "x-dead-letter-exchange": DEAD_EXCHANGE,
-    "x-delivery-limit": 3,
+    "x-delivery-limit": MAX_REDELIVERIES,
 }
 
 # What a stock Celery worker needs after the positional arguments: keyword arguments and the embed mapping.
@@ -108,6 +109,28 @@ def binding_key(token: str) -> str:
 def queue_name(group: str, route: str) -> str:
     """Return the name of the queue that holds ``route`` for ``group``: ``default.MESSAGE_CREATE``."""
     return f"{group}.{route}"
+
+
+def lane_queue_name(group: str, lane: int, lanes: int) -> str:
+    """Return the name of the queue for one share of a group's ordered events: ``default.lane-3-of-8``.
+
+    The number of shares is in the name, so that another number means other queues.
+    """
+    return queue_name(group, f"lane-{lane}-of-{lanes}")
+
+
+def lanes_exchange(group: str, lanes: int) -> str:
+    """Return the name of the exchange between ``gateway.events`` and a group's lane queues: ``default.lanes-of-8``."""
+    return queue_name(group, f"lanes-of-{lanes}")
+
+
+def lane_workers_queue(group: str) -> str:
+    """Return the name of a queue that is always empty: its consumers are the workers that share the lanes."""
+    return queue_name(group, "lanes")
+
+
+HOLDER_SUFFIX: Final = ".holder"
+"""Behind the name of a lane queue: the name of an exclusive queue that the worker has which holds the lane."""
 
 
 def session_hash(session_id: str) -> str:

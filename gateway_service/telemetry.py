@@ -76,6 +76,8 @@ class LogEvent(StrEnum):
         "the broker takes no message of this size, so this dispatch is lost and the others go on",
     )
     PUBLISHER_REFUSED = "publisher.refused", "the broker refused a message; it is published again"
+    ROUTES_APPLIED = "routes.applied", "[routes] was read again and decides about what comes in from now on"
+    ROUTES_REFUSED = "routes.refused", "[routes] was read again and has a fault; the old routes stay"
     SERVICE_STARTED = "service.started", "the supervisor runs with these options"
     SERVICE_STOPPED = "service.stopped", "everything is flushed and saved; the supervisor ends"
     SERVICE_STOPPING = "service.stopping", "a signal or a fatal cause ends the service; shards drain"

@@ -48,6 +48,11 @@ COMMANDS: Final = {
     "where": ("gateway_service.cli.discord:where", "Tell which shard and host has a guild."),
     "completion": ("gateway_service.cli.completion:completion", "Print the completion script of a shell."),
     "audit": ("gateway_service.cli.audit:audit", "Show from the store what became of every dispatch."),
+    "topology": (
+        "gateway_service.cli.topology:topology",
+        "Compare the broker's queues and bindings with what the handlers need.",
+    ),
+    "routes": ("gateway_service.cli.routes:routes", "Explain what [routes] does with dispatches."),
     "simulate": (
         "gateway_service.simulator.command:simulate",
         "Run a Discord double on loopback and print where to connect.",

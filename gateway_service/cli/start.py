@@ -22,6 +22,7 @@ Examples:
   gateway-service start --presence my_bot.presence:for_shard
 
 \b
+SIGHUP: read [routes] again; connections and sessions stay.
 SIGTERM or Ctrl-C: flush what was received, keep the sessions resumable, end.
 The next start resumes them.
 """
@@ -41,4 +42,5 @@ def start(config_file: Path | None, **flags: Any) -> int:
     from gateway_service.control.plane import ControlPlane
     from gateway_service.supervisor import Supervisor
 
-    return Supervisor(options).run(ControlPlane.of(options).opened)
+    supervisor = Supervisor(options, read_routes=lambda: load_options(flags, os.environ, config_file).routes)
+    return supervisor.run(ControlPlane.of(options).opened)

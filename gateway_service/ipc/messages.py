@@ -31,6 +31,8 @@ class Configure(_Message):
     compression: Compression
     large_threshold: int
     broker_url: SecretStr
+    routes: dict[str, Any] = {}
+    """As ``[routes]`` has them; their faults were found before."""
     state_url: SecretStr
     outbox_max_bytes: int
     spool_dir: str
@@ -44,6 +46,13 @@ class Configure(_Message):
     @field_serializer("token", "broker_url", "state_url", when_used="json")
     def _reveal(self, secret: SecretStr) -> str:
         return secret.get_secret_value()
+
+
+class ApplyRoutes(_Message):
+    """Dispatches that come in from now on go by these routes."""
+
+    type: Literal["apply_routes"] = "apply_routes"
+    routes: dict[str, Any]
 
 
 class Ping(_Message):
@@ -251,7 +260,7 @@ class Drained(_Message):
     type: Literal["drained"] = "drained"
 
 
-SupervisorMessage = Configure | Ping | Permit | Command | RestartShard | Drain
+SupervisorMessage = Configure | ApplyRoutes | Ping | Permit | Command | RestartShard | Drain
 """What a child receives."""
 
 ChildMessage = Hello | Pong | Report | PermitRequest | PermitCancel | IdentifySent | CommandDone | Fatal | Drained

@@ -1,6 +1,6 @@
 """The options of a gateway service as one typed, frozen object."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -17,6 +17,7 @@ from gateway_service.protocol.constants import (
     Intents,
 )
 from gateway_service.settings import urls, values
+from gateway_service.settings.routes import Routes, parse_routes
 from gateway_service.settings.table import BY_NAME
 from gateway_service.settings.urls import Address, SecretUrl
 from gateway_service.settings.values import Presence, PresenceSource
@@ -70,6 +71,9 @@ Tasks = Annotated[tuple[str, ...], PlainValidator(values.parse_tasks)]
 BrokerUrl = Annotated[SecretUrl, PlainValidator(urls.parse_broker_url)]
 OnceUrl = Annotated[SecretUrl | None, PlainValidator(urls.parse_once_url)]
 ApiUrl = Annotated[str, PlainValidator(lambda value: urls.parse_url(value, "https", "http"))]
+RoutesOption = Annotated[Routes, PlainValidator(parse_routes)]
+RoutesGiven = Routes | Mapping[str, Any] | str
+NO_ROUTES: Final = Routes()
 
 
 ControlAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
@@ -84,6 +88,7 @@ class WorkerOptions(_Options):
     once_url: OnceUrl
     api_url: ApiUrl
     worker_metrics_address: MetricsAddress
+    routes: RoutesOption
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class WorkerOptions(_Options):
         once_url: str | SecretStr | None = None,
         api_url: str = DEFAULT_API_URL,
         worker_metrics_address: str | Address | None = None,
+        routes: RoutesGiven = NO_ROUTES,
     ) -> None:
         super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
 
@@ -133,6 +139,7 @@ class GatewayOptions(_Options):
     """A presence, a function of the shard id, or the import path of one (``"pkg.mod:function"``)."""
     tasks: Tasks
     broker_url: BrokerUrl
+    routes: RoutesOption
     state_url: Annotated[SecretUrl, PlainValidator(urls.parse_state_url)]
     once_url: OnceUrl
     """None means the broker when that is Redis, else a file of this host."""
@@ -168,6 +175,7 @@ class GatewayOptions(_Options):
         presence: PresenceSource | None = None,
         tasks: str | Iterable[str] = DEFAULT_TASKS,
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
+        routes: RoutesGiven = NO_ROUTES,
         state_url: str | SecretStr = DEFAULT_STATE_URL,
         once_url: str | SecretStr | None = None,
         outbox_max_bytes: int | str = DEFAULT_OUTBOX_BYTES,

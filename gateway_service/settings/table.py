@@ -19,7 +19,7 @@ class Setting:
     """Key in ``gateway.toml`` and field of ``GatewayOptions``."""
     env: str
     flag: str | None
-    """None for the token, which must not be seen in a list of processes, and for what only the worker uses."""
+    """None for the token, which must not be seen in a list of processes, and for what gateway and worker must share."""
     metavar: str
     """Empty for a flag that has no value and means yes."""
     default: str
@@ -104,6 +104,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="amqp://guest:guest@127.0.0.1:5672//",
         meaning="The Celery broker. A password in a flag is visible to every user of the host: set the variable.",
         fallback_envs=("CELERY_BROKER_URL",),
+    ),
+    Setting(
+        name="routes",
+        env="GATEWAY_ROUTES",
+        flag=None,
+        metavar="JSON",
+        default="",
+        meaning="What becomes of dispatches by their name, a table of the TOML file; see handlers.md.",
     ),
     Setting(
         name="state_url",

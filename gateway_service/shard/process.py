@@ -16,6 +16,7 @@ from gateway_service.contract import session_hash
 from gateway_service.errors import SpoolUnavailable
 from gateway_service.ipc.channel import ChildChannel
 from gateway_service.ipc.messages import (
+    ApplyRoutes,
     ChildMessage,
     Command,
     Configure,
@@ -37,6 +38,7 @@ from gateway_service.protocol.progress import caught_up
 from gateway_service.protocol.session import Session
 from gateway_service.publisher import Outbox, Owner, PublisherState, PublisherThread, Rung, Spool, Spooler, make_link
 from gateway_service.publisher.rungs import is_lower, lowest
+from gateway_service.settings.routes import parse_routes
 from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
@@ -139,6 +141,7 @@ class ShardProcess:
             self._keeper,
             self._books,
             self._tell_supervisor,
+            routes=parse_routes(configure.routes),
             heartbeats=self._heartbeats,
             codes=self._codes,
         )
@@ -180,6 +183,9 @@ class ShardProcess:
                     self._shards[shard_id].requests.perform(message)
                 case RestartShard(shard_id=shard_id, mode=mode):
                     self._shards[shard_id].restart(resume=mode == "resume")
+                case ApplyRoutes(routes=routes):
+                    for shard in self._shards.values():
+                        shard.routes = parse_routes(routes)
                 case Drain(timeout_s=timeout_s):
                     self._request_drain(timeout_s)
                 case Configure():

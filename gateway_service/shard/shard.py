@@ -20,6 +20,7 @@ from gateway_service.protocol.states import State
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.rungs import Rung, rung_of
+from gateway_service.settings.routes import Routes
 from gateway_service.shard.books import Book, Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.requests import Requests
@@ -62,6 +63,7 @@ class Shard:
         books: Books,
         tell_supervisor: Callable[[ChildMessage], None],
         *,
+        routes: Routes,
         heartbeats: Histogram,
         codes: Counter[str],
     ) -> None:
@@ -73,9 +75,12 @@ class Shard:
             keeper: Where sessions go.
             books: Where the ledgers are kept.
             tell_supervisor: Sends a message.
+            routes: What is published of what comes in.
             heartbeats: Gets the latency of each heartbeat.
             codes: Gets the close code of each connection that ended.
         """
+        self.routes = routes
+        """May be replaced at any time; they decide about what comes in from then on."""
         self._machine = machine
         self._outbox = outbox
         self._keeper = keeper
@@ -122,6 +127,9 @@ class Shard:
 
     def deliver(self, dispatch: Deliver) -> None:
         self._heard_at = now = time.time()
+        if not self.routes.admits(dispatch.event, dispatch.seq):
+            self._outbox.skip(self._session, dispatch.seq)
+            return
         has_room = self._outbox.put(
             Envelope(
                 dispatch.event,

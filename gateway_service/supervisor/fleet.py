@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
-from gateway_service.ipc.messages import RestartMode, RestartShard, ShardStatus, SupervisorMessage
+from gateway_service.ipc.messages import Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import Opcode, shard_id_of
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
@@ -59,7 +59,7 @@ class Fleet:
 
     def grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
         """Hand a permit on to the process of a shard."""
-        self.slot_of(shard_id).grant(shard_id, presence)
+        self.slot_of(shard_id).send(Permit(shard_id=shard_id, presence=presence))
 
     def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
         """Let a shard make another connection: RESUME its session at once, or end it and IDENTIFY when it may.

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.channel import ChannelBroken
@@ -19,7 +19,6 @@ from gateway_service.ipc.messages import (
     Fatal,
     Hello,
     IdentifySent,
-    Permit,
     PermitCancel,
     PermitRequest,
     Pong,
@@ -128,10 +127,10 @@ class Slot:
             log_event(_log, logging.WARNING, LogEvent.PROCESS_KILLED, process=self.index, pid=self._child.pid)
             self._child.kill()
 
-    def grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
-        """Hand a permit on to the process, if it still lives."""
-        if self._child is not None:
-            self._child.channel.send(Permit(shard_id=shard_id, presence=presence))
+    def send(self, message: SupervisorMessage) -> None:
+        """Send a message to the process, if it has its shards; otherwise there is nobody whom it concerns."""
+        if self._child is not None and self._is_configured:
+            self._child.channel.send(message)
 
     def tell(self, shard_id: int, message: SupervisorMessage) -> None:
         """Send a message about one shard to its process.

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK
-from gateway_service.ipc.messages import Configure
-from gateway_service.settings import GatewayOptions
+from gateway_service.ipc.messages import ApplyRoutes, Configure
+from gateway_service.settings import GatewayOptions, Routes
 from gateway_service.state import State, bot_id_of
 from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap, make_permits
 from gateway_service.supervisor.broker_check import Connect, connect_once
@@ -20,6 +20,7 @@ from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.fleet import Fleet
 from gateway_service.supervisor.gateway_info import Patience
 from gateway_service.supervisor.identify import PermitOwner
+from gateway_service.supervisor.live_routes import LiveRoutes, ReadRoutes
 from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, stops_whole_bot
 from gateway_service.supervisor.signals import StopSignals
 from gateway_service.supervisor.silence import SilenceDetector
@@ -59,6 +60,7 @@ class Supervisor:
         patience: Patience | None = None,
         command: Sequence[str] = SHARD_COMMAND,
         connect_broker: Connect = connect_once,
+        read_routes: ReadRoutes | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -68,6 +70,7 @@ class Supervisor:
             patience: How long to try Discord's REST API.
             command: Program and arguments of a shard process, ``--ipc-fd`` follows.
             connect_broker: Tells whether the broker can be reached.
+            read_routes: Reads ``[routes]`` again, for :meth:`reload_routes`.
         """
         self._options = options
         self._policy = policy or Policy()
@@ -76,6 +79,7 @@ class Supervisor:
         self._connect_broker = connect_broker
         self.fleet: Fleet
         """The shards and processes, once started."""
+        self._routes = LiveRoutes(options.routes, read_routes, self._apply_routes)
         self._serving: asyncio.Task[int] | None = None
         self._stopping = asyncio.Event()
         self._killing = asyncio.Event()
@@ -136,6 +140,18 @@ class Supervisor:
         """Return where every shard and process is now, as of their last reports."""
         return self.fleet.snapshot()
 
+    def reload_routes(self) -> Routes:
+        """Read the routes again and apply them to what comes in from now on; no shard reconnects.
+
+        Raises:
+            ConfigurationError: They cannot be read; the old ones stay.
+        """
+        return self._routes.reload()
+
+    def _apply_routes(self, message: ApplyRoutes) -> None:
+        for slot in self.fleet.slots:
+            slot.send(message)
+
     # What slots tell.
 
     def shard_stopped(self, shard_id: int, code: int | None, reason: str) -> None:
@@ -154,7 +170,7 @@ class Supervisor:
     async def _run(self, beside: Beside) -> int:
         main = asyncio.current_task()
         assert main is not None
-        with StopSignals(partial(self._stop_for_signal, main), self._kill) as signals:
+        with StopSignals(partial(self._stop_for_signal, main), self._kill, self._routes.hang_up) as signals:
             try:
                 async with self, beside(self):
                     return await self.wait()
@@ -223,6 +239,7 @@ class Supervisor:
             compression=options.compression,
             large_threshold=options.large_threshold,
             broker_url=options.broker_url,
+            routes=self._routes.current.as_mapping(),
             state_url=options.state_url,
             outbox_max_bytes=options.outbox_max_bytes,
             spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),

@@ -30,6 +30,7 @@ class Acks:
             call_soon: Runs a function before the worker waits for its sockets the next time.
             connection_errors: Exceptions that mean a lost connection.
         """
+        self._channel = channel
         self._call_soon = call_soon
         self._connection_errors = connection_errors
         self._pending: list[int] = []
@@ -47,6 +48,10 @@ class Acks:
         self._pending.append(delivery_tag)
         if len(self._pending) >= MAX_PENDING:
             self.flush()
+
+    def takes(self, message: Any) -> bool:
+        """Tell whether a message came over this channel; each lane has one of its own."""
+        return message.channel is self._channel
 
     def acknowledging(self, message: Any) -> Settle:
         """Return the acknowledge of one message, in the form that Celery hands to a strategy."""

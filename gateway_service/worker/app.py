@@ -37,16 +37,12 @@ def _shown_as_one_line() -> Iterator[None]:
 
 
 class TaskModulesLoader(AppLoader):
-    """Imports whole packages, and refuses to start a worker without tasks."""
+    """Imports whole packages, and says in one line what is wrong with one."""
 
     def import_task_module(self, module: str) -> ModuleType:
         self.task_modules.add(module)
         with cwd_in_path(), _shown_as_one_line():
             return import_tree(module)[0]
-
-    def on_worker_init(self) -> None:
-        with _shown_as_one_line():
-            gateway.check()
 
 
 def _settings() -> dict[str, Any]:
@@ -57,7 +53,7 @@ def _settings() -> dict[str, Any]:
 serialization.register()
 app = Celery("gateway_service", loader=TaskModulesLoader, set_as_current=False)
 app.add_defaults(_settings)
-gateway = Gateway(app)
+gateway = Gateway(app, configure=False)
 on = gateway.on
 
 

@@ -1,9 +1,10 @@
 """Celery settings for workers: what our settings say, and the defaults under which no dispatch is lost."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
-from gateway_service.settings import load_worker_options
+from gateway_service.errors import ConfigurationError
+from gateway_service.settings import WorkerOptions, load_worker_options
 from gateway_service.worker.callback import API_URL_KEY
 from gateway_service.worker.consumer import CONSUMER_PATH
 from gateway_service.worker.exposition import METRICS_ADDRESS_KEY
@@ -13,7 +14,12 @@ from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
 # How long a message of a killed worker stays away on Redis. A handler must be done within that time, and a
 # message that waits for a longer countdown runs more than once. See Celery: Using Redis, visibility timeout.
 REDIS_VISIBILITY_TIMEOUT_S: Final = 60
+_TASK_PROTOCOL: Final = 2
 _REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "sentinel"})
+
+
+ROUTES_KEY: Final = "gateway_routes"
+"""Setting of the Celery application: the table of ``[routes]``."""
 
 
 def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
@@ -29,16 +35,51 @@ def celery_settings(environment: MutableMapping[str, str]) -> dict[str, Any]:
     broker_url = options.broker_url.get_secret_value()
     if "CELERY_BROKER_URL" in environment:
         environment["CELERY_BROKER_URL"] = broker_url
-    is_redis = options.broker_url.scheme in _REDIS_SCHEMES
+    return {**_defaults(options), "broker_url": broker_url, "include": options.tasks}
+
+
+def worker_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what any other Celery application needs to run handlers; what it sets itself comes before these.
+
+    Raises:
+        ConfigurationError: Some setting is wrong.
+    """
+    options = load_worker_options(environment)
+    return {**_defaults(options), "broker_url": options.broker_url.get_secret_value()}
+
+
+def check_configuration(conf: Any) -> None:
+    """Refuse what an application has set itself and handlers cannot live with.
+
+    Raises:
+        ConfigurationError: With every fault.
+    """
+    faults = []
+    if missing := [kind for kind in (CONTENT_TYPE, PLAIN_JSON) if kind not in _content_types(conf.accept_content)]:
+        faults.append(f"accept_content must have {' and '.join(map(repr, missing))}: dispatches and retries come in it")
+    if conf.task_protocol != _TASK_PROTOCOL:
+        faults.append(f"task_protocol must be {_TASK_PROTOCOL}, not {conf.task_protocol!r}: handlers read headers")
+    if not conf.worker_detect_quorum_queues:
+        faults.append("worker_detect_quorum_queues must not be off: the queues of dispatches are quorum queues")
+    if faults:
+        raise ConfigurationError(*faults)
+
+
+def _content_types(accepted: Iterable[str]) -> set[str]:
+    return {PLAIN_JSON if kind == "json" else kind for kind in accepted}
+
+
+def _defaults(options: WorkerOptions) -> dict[str, Any]:
     return {
-        "broker_url": broker_url,
         "broker_connection_retry_on_startup": True,
         "broker_heartbeat": 10,  # seconds; Celery's two minutes are long for a bot that answers people
-        "broker_transport_options": {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if is_redis else {},
+        "broker_transport_options": (
+            {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if options.broker_url.scheme in _REDIS_SCHEMES else {}
+        ),
+        ROUTES_KEY: options.routes.as_mapping(),
         ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
         API_URL_KEY: options.api_url,
         METRICS_ADDRESS_KEY: options.worker_metrics_address,
-        "include": options.tasks,
         "accept_content": [CONTENT_TYPE, PLAIN_JSON],
         "result_accept_content": [PLAIN_JSON],
         "task_ignore_result": True,

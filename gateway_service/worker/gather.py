@@ -12,7 +12,7 @@ class Verdict(IntEnum):
     ACKNOWLEDGED = 0
     DEAD = 1
     REQUEUED = 2
-    """A worker process was lost over it: it is given out again, to all its handlers."""
+    """It is given out again, to all its handlers."""
 
 
 Settle = Callable[..., None]
@@ -51,17 +51,38 @@ class Gather:
             self._reject(logger, errors, self._worst is Verdict.REQUEUED)
 
 
+Again = Callable[[], Verdict | None]
+"""Makes a run again, apart from its siblings, and returns what that means for the shared message; None when the run
+goes on under the same :class:`Gather`, with another :class:`Part`."""
+
+
 class Part:
     """The acknowledge and reject that one of the tasks gets; only its first verdict counts."""
 
-    def __init__(self, gather: Gather) -> None:
+    def __init__(self, gather: Gather, again: Again | None = None) -> None:
+        """Make the part of one task.
+
+        Args:
+            gather: What it is a part of.
+            again: What to do when the run has to be made again: its process was lost, or the handler asked for it.
+                Without it the broker gives out the message again.
+        """
         self._gather: Gather | None = gather
+        self._again = again
 
     def acknowledge(self, logger: Any, errors: Any) -> None:
         self._settle(Verdict.ACKNOWLEDGED, logger, errors)
 
     def reject(self, logger: Any, errors: Any, requeue: bool = False) -> None:
-        self._settle(Verdict.REQUEUED if requeue else Verdict.DEAD, logger, errors)
+        if self._gather is None:
+            return
+        verdict: Verdict | None = Verdict.REQUEUED if requeue else Verdict.DEAD
+        if requeue and self._again is not None:
+            verdict = self._again()
+        if verdict is None:
+            self._gather = None
+        else:
+            self._settle(verdict, logger, errors)
 
     def _settle(self, verdict: Verdict, logger: Any, errors: Any) -> None:
         gather, self._gather = self._gather, None

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from celery.utils.log import get_logger
 
-from gateway_service.contract import EVENT_QUEUE_ARGUMENTS
+from gateway_service.contract import MAX_REDELIVERIES
 from gateway_service.worker.dead import REASON_HEADER, burying
 from gateway_service.worker.gather import Settle
 from gateway_service.worker.handlers import QUEUE_HEADER, confirming_producers
 
 REDELIVERIES_HEADER: Final = "redeliveries"
-MAX_REDELIVERIES: Final[int] = EVENT_QUEUE_ARGUMENTS["x-delivery-limit"]
 REASON: Final = f"its worker was lost {MAX_REDELIVERIES + 1} times"
 
 _log = get_logger(__name__)

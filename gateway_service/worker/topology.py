@@ -1,5 +1,6 @@
 """Exchanges and queues as a worker declares them: one queue for each event that its handlers name."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from celery import bootsteps
@@ -22,24 +23,25 @@ _log = get_logger(__name__)
 
 # It must be a topic exchange: Celery's delayed delivery, which carries a countdown on quorum queues, supports no
 # direct one.
-_RETRIES: Final = Exchange(RETRIES_EXCHANGE, type="topic", durable=True)
+RETRIES: Final = Exchange(RETRIES_EXCHANGE, type="topic", durable=True)
 
 
 class EventQueue(Queue):
-    """A queue with two bindings: the dispatches it is for, and what its own handlers send to it again.
+    """A queue with two kinds of bindings: the dispatches it is for, and what its own handlers send to it again.
 
     Celery publishes a retry to the main exchange of a queue. If that were ``gateway.events``, every group
     would get the retries of all others.
     """
 
     # kombu copies a queue by this list.
-    attrs: Any = (*Queue.attrs, ("events_key", None))
-    events_key: str
+    attrs: Any = (*Queue.attrs, ("events_keys", tuple))
+    events_keys: tuple[str, ...]
 
     def _create_bindings(self, nowait: bool = False, channel: Any = None) -> None:
         super()._create_bindings(nowait=nowait, channel=channel)
         EVENTS(channel or self.channel).declare(nowait=nowait)
-        self.bind_to(EVENTS, routing_key=self.events_key, nowait=nowait, channel=channel)
+        for key in self.events_keys:
+            self.bind_to(EVENTS, routing_key=key, nowait=nowait, channel=channel)
 
 
 def event_queue(event: str, group: str = DEFAULT_GROUP, *, quorum: bool = True) -> EventQueue:
@@ -50,18 +52,18 @@ def event_queue(event: str, group: str = DEFAULT_GROUP, *, quorum: bool = True) 
         group: Every group gets its own copy of each dispatch.
         quorum: False for brokers that are not RabbitMQ.
     """
-    return queue_of_token(event_token(event), group, quorum=quorum)
+    token = event_token(event)
+    return queue_of_tokens(queue_name(group, token), [token], quorum=quorum)
 
 
-def queue_of_token(token: str, group: str, *, quorum: bool) -> EventQueue:
-    """Return the queue of an :func:`~gateway_service.contract.event_token`."""
-    name = queue_name(group, token)
+def queue_of_tokens(name: str, tokens: Iterable[str], *, quorum: bool) -> EventQueue:
+    """Return the queue that collects some :func:`~gateway_service.contract.event_token`."""
     return EventQueue(
         name,
-        _RETRIES,
+        RETRIES,
         routing_key=name,
         durable=True,
-        events_key=binding_key(token),
+        events_keys=tuple(map(binding_key, tokens)),
         queue_arguments=dict(EVENT_QUEUE_ARGUMENTS) if quorum else None,
     )
 

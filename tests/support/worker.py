@@ -32,14 +32,26 @@ _numbers = count(1)
 class Worker:
     """One worker process, its log and the record that its tasks write."""
 
-    def __init__(self, url: str, directory: Path, tasks: str, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, url: str, directory: Path, tasks: str, *arguments: str, app: str = "gateway_service", **variables: str
+    ) -> None:
+        """Start it.
+
+        Args:
+            url: The broker.
+            directory: Where log and record are written.
+            tasks: Modules of handlers.
+            *arguments: More of the command line.
+            app: The Celery application.
+            **variables: More of the environment.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        self.record = directory / "record.jsonl"
+        self.record = Path(variables.get(RECORD_VARIABLE, directory / "record.jsonl"))
         self._log = directory / "worker.log"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                celery_command("worker", "-l", "info", "--without-mingle", "--without-gossip", *arguments),
-                env=worker_environment(url, tasks) | {RECORD_VARIABLE: str(self.record)} | environment,
+                celery_command("worker", "-l", "info", "--without-mingle", "--without-gossip", *arguments, app=app),
+                env=worker_environment(url, tasks) | {RECORD_VARIABLE: str(self.record)} | variables,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -85,8 +97,10 @@ class Worker:
 
 
 @contextmanager
-def running_worker(url: str, directory: Path, tasks: str, *arguments: str, **environment: str) -> Iterator[Worker]:
-    worker = Worker(url, directory, tasks, *arguments, **environment)
+def running_worker(
+    url: str, directory: Path, tasks: str, *arguments: str, app: str = "gateway_service", **variables: str
+) -> Iterator[Worker]:
+    worker = Worker(url, directory, tasks, *arguments, app=app, **variables)
     try:
         worker.wait_until_ready()
         yield worker
@@ -94,8 +108,8 @@ def running_worker(url: str, directory: Path, tasks: str, *arguments: str, **env
         worker.stop()
 
 
-def celery_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", "celery", "-A", "gateway_service", *arguments]
+def celery_command(*arguments: str, app: str = "gateway_service") -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "celery", "-A", app, *arguments]
 
 
 def worker_environment(url: str, tasks: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from gateway_service.ipc import messages
 from gateway_service.ipc.messages import (
     AnyChildMessage,
     AnySupervisorMessage,
+    ApplyRoutes,
     Command,
     CommandDone,
     Configure,
@@ -45,6 +46,7 @@ CONFIGURE = Configure(
 )
 FROM_SUPERVISOR = [
     CONFIGURE,
+    ApplyRoutes(routes={"MESSAGE_*": {"queue": "messages"}}),
     Ping(nonce=1),
     Permit(shard_id=3, presence={"status": "idle", "activities": [{"name": "é😀"}]}),
     Permit(shard_id=3),

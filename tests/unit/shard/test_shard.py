@@ -5,12 +5,13 @@ from typing import get_args
 import pytest
 
 from gateway_service.metrics import Histogram
-from gateway_service.protocol.effects import NoteName, SessionForgotten
+from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.reconnect import Cause
 from gateway_service.protocol.session import Session
 from gateway_service.publisher import Outbox
+from gateway_service.settings import Route, Routes
 from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
@@ -74,8 +75,16 @@ async def shard(keeper, outbox):
         gateway_url="wss://gateway.discord.gg",
         rng=lambda: 0.5,
     )
-    books = Books(outbox, ())
-    return Shard(machine, outbox, keeper, books, lambda _message: None, heartbeats=Histogram(), codes=Counter())
+    return Shard(
+        machine,
+        outbox,
+        keeper,
+        Books(outbox, ()),
+        lambda _message: None,
+        routes=Routes(),
+        heartbeats=Histogram(),
+        codes=Counter(),
+    )
 
 
 @pytest.mark.parametrize("name", get_args(NoteName))
@@ -117,3 +126,14 @@ async def test_a_session_that_cannot_be_resumed_is_forgotten(shard, keeper, stor
     await keeper.close()
 
     assert store.sessions == {}
+
+
+async def test_what_a_route_drops_is_counted_and_not_published(shard):
+    shard.session_opened(SESSION)
+    shard.routes = Routes((Route(pattern="TYPING_START", drop=True),))
+
+    shard.deliver(Deliver("TYPING_START", 1, b"{}", None, None))
+    shard.deliver(Deliver("MESSAGE_CREATE", 2, b"{}", None, None))
+
+    counts = shard._outbox.counts()
+    assert (counts.received, counts.filtered, counts.pending) == (2, 1, 1)

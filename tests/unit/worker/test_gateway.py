@@ -5,7 +5,7 @@ import pytest
 from celery.concurrency import ALIASES
 
 from gateway_service.contract import Dispatch
-from gateway_service.errors import ConfigurationError
+from gateway_service.errors import EX_CONFIG, ConfigurationError
 from gateway_service.worker.gateway import Gateway
 from gateway_service.worker.strategy import EventTask
 
@@ -26,7 +26,7 @@ async def generator(data, dispatch):
 
 
 def prepare(gateway, **options):
-    gateway._prepare_worker(SimpleNamespace(app=gateway.app), {"pool_cls": "solo", **options})
+    gateway._prepare_worker(SimpleNamespace(app=gateway.app), {"pool": "solo", **options})
 
 
 def consumed(app):
@@ -161,7 +161,7 @@ def test_an_odd_event_name_has_a_task_and_a_queue(gateway, app):
     prepare(gateway)
 
     [queue] = app.amqp.queues.consume_from.values()
-    assert queue.events_key == f"{queue.name.removeprefix('default.')}.*"
+    assert queue.events_keys == (f"{queue.name.removeprefix('default.')}.*",)
     assert f"gateway.{queue.name.removeprefix('default.')}" in app.tasks
 
 
@@ -178,7 +178,8 @@ def test_a_green_pool_has_no_heartbeat(gateway, app, monkeypatch):
     monkeypatch.setitem(ALIASES, "green", "celery.concurrency.solo:TaskPool")
     monkeypatch.setattr("celery.concurrency.solo.TaskPool.is_green", True)
 
-    prepare(gateway, pool_cls="green")
+    gateway.on("A")(two_arguments)
+    prepare(gateway, pool="green")
 
     assert app.conf.broker_heartbeat == 0
 
@@ -253,3 +254,78 @@ def test_a_handler_is_not_decorated_twice(gateway):
 
     with pytest.raises(TypeError, match="is a handler already"):
         gateway.on("B")(handler)
+
+
+def test_folded_events_share_a_queue_that_their_retries_know(gateway, app):
+    app.conf.gateway_routes = {"MESSAGE_*": {"queue": "messages", "ttl_s": 30}}
+    gateway.on("MESSAGE_CREATE", "MESSAGE_UPDATE")(two_arguments)
+
+    prepare(gateway)
+
+    assert consumed(app) == {"default.messages"}
+    assert app.tasks["gateway.MESSAGE_UPDATE"].queue == "default.messages"
+    assert app.tasks["gateway.MESSAGE_UPDATE"].ttl_s == 30
+
+
+def refused(gateway, capsys, **options):
+    with pytest.raises(SystemExit) as refused:
+        prepare(gateway, **options)
+    assert refused.value.code == EX_CONFIG
+    return capsys.readouterr().err
+
+
+def test_ordered_handlers_are_refused_where_the_broker_cannot_keep_an_order(gateway, capsys):
+    gateway.on("A", ordered=True, name="neat")(two_arguments)
+
+    assert refused(gateway, capsys) == (
+        "Error: the ordered handler 'neat' needs queues with a single active consumer, which memory does not have; "
+        "use RabbitMQ\n"
+    )
+
+
+def test_ordered_handlers_are_refused_in_a_pool_of_threads(gateway, capsys):
+    gateway.on("A", ordered=True, name="neat")(two_arguments)
+
+    assert "cannot keep the order that 'neat' asks for" in refused(gateway, capsys, pool="threads")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("accept_content", ["pickle"]), ("task_protocol", 1), ("worker_detect_quorum_queues", False)],
+)
+def test_a_setting_of_the_application_that_handlers_cannot_live_with_is_refused(gateway, app, capsys, setting, value):
+    gateway.on("A")(two_arguments)
+    app.conf[setting] = value
+
+    assert refused(gateway, capsys).startswith(f"Error: {setting} must ")
+
+
+@pytest.mark.usefixtures("gateway")
+def test_an_application_gets_our_settings_and_keeps_its_own(app):
+    app.conf.worker_prefetch_multiplier = 5
+
+    assert (app.conf.task_acks_late, app.conf.worker_prefetch_multiplier) == (True, 5)
+    assert app.conf.broker_url == "memory://"
+
+
+def test_two_groups_in_one_application_are_refused(gateway, app, capsys):
+    gateway.on("A", name="one")(two_arguments)
+    Gateway(app, group="other").on("A", name="two")(two_arguments)
+
+    assert "has handlers of 2 groups, default, other; give each group an application" in refused(gateway, capsys)
+
+
+def test_a_group_without_handlers_leaves_the_application_to_the_other(gateway, app):
+    other = Gateway(app, group="other")
+    other.on("A", name="two")(two_arguments)
+
+    prepare(gateway)
+    prepare(other)
+
+    assert consumed(app) == {"other.A"}
+
+
+@pytest.mark.parametrize("group", ["", "gateway", "a.b", "a b"])
+def test_a_group_has_a_name_that_queues_can_have(app, group):
+    with pytest.raises(ConfigurationError, match="group: must be letters, digits"):
+        Gateway(app, group=group)

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from gateway_service.worker.gather import Gather, Part
+from gateway_service.worker.gather import Gather, Part, Verdict
 
 LOG = logging.getLogger("test")
 ERRORS = (ConnectionError,)
@@ -78,3 +78,28 @@ def test_the_gravest_verdict_counts(message, verdicts, settled):
             part.reject(LOG, ERRORS, requeue=verdict == "requeue")
 
     assert message.settled == [settled]
+
+
+def test_a_run_that_goes_on_elsewhere_is_settled_here(message):
+    gather = Gather(2, message.acknowledge, message.reject)
+    Part(gather, lambda: Verdict.ACKNOWLEDGED).reject(LOG, ERRORS, requeue=True)
+    Part(gather).acknowledge(LOG, ERRORS)
+
+    assert message.settled == ["acknowledged"]
+
+
+def test_a_run_that_is_made_again_here_stays_open(message):
+    gather = Gather(1, message.acknowledge, message.reject)
+    first = Part(gather, lambda: None)
+    first.reject(LOG, ERRORS, requeue=True)
+    first.acknowledge(LOG, ERRORS)
+    still_open = list(message.settled)
+    Part(gather).acknowledge(LOG, ERRORS)
+
+    assert (still_open, message.settled) == ([], ["acknowledged"])
+
+
+def test_a_rejected_run_is_dead_and_not_made_again(message):
+    Part(Gather(1, message.acknowledge, message.reject), lambda: None).reject(LOG, ERRORS, requeue=False)
+
+    assert message.settled == ["dead"]

@@ -24,9 +24,9 @@ def test_what_is_sent_to_an_event_queue_goes_to_no_other():
 
 
 def test_an_event_queue_collects_every_lane():
-    assert event_queue("A").events_key == "A.*"
+    assert event_queue("A").events_keys == ("A.*",)
 
 
 def test_a_copy_of_an_event_queue_collects_the_same():
     # kombu binds copies of a queue to channels.
-    assert copy.copy(event_queue("A")).events_key == "A.*"
+    assert copy.copy(event_queue("A")).events_keys == ("A.*",)
