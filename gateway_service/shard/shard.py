@@ -11,7 +11,7 @@ from gateway_service.connection import Driver
 from gateway_service.contract import session_hash
 from gateway_service.ipc.messages import ChildMessage, Fatal, IdentifySent, PermitCancel, PermitRequest, ShardStatus
 from gateway_service.metrics import Histogram
-from gateway_service.protocol.constants import UNASKED_EVENTS, CloseCode
+from gateway_service.protocol.constants import UNASKED_EVENTS
 from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.reconnect import Cause
@@ -23,33 +23,11 @@ from gateway_service.publisher.rungs import Rung, rung_of
 from gateway_service.settings.routes import Routes
 from gateway_service.shard.books import Book, Books
 from gateway_service.shard.keeper import SessionKeeper
+from gateway_service.shard.notes import NOTE_EVENTS, code_label
 from gateway_service.shard.requests import Requests
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
-
-_NOTE_EVENTS: Final[Mapping[NoteName, tuple[int, LogEvent]]] = {
-    "close.alarming": (logging.ERROR, LogEvent.SHARD_NOTE),
-    "connection.ended": (logging.INFO, LogEvent.SHARD_CLOSED),
-    "dispatch.duplicate": (logging.DEBUG, LogEvent.SHARD_NOTE),
-    "dispatch.gap": (logging.WARNING, LogEvent.SHARD_NOTE),
-    "dispatch.unexpected": (logging.INFO, LogEvent.SHARD_NOTE),
-    "dispatch.unnumbered": (logging.WARNING, LogEvent.SHARD_NOTE),
-    "happening.ignored": (logging.DEBUG, LogEvent.SHARD_NOTE),
-    "heartbeat.acks_missing": (logging.WARNING, LogEvent.SHARD_NOTE),
-    "heartbeat.suppressed": (logging.WARNING, LogEvent.SHARD_NOTE),
-    "opcode.unknown": (logging.DEBUG, LogEvent.SHARD_NOTE),
-    "payload.unexpected": (logging.INFO, LogEvent.SHARD_NOTE),
-    "presence.refused": (logging.WARNING, LogEvent.SHARD_NOTE),
-    "session.forgotten": (logging.WARNING, LogEvent.SESSION_FORGOTTEN),
-    "session.opened": (logging.INFO, LogEvent.SESSION_OPENED),
-    "session.resumed": (logging.INFO, LogEvent.SESSION_RESUMED),
-    "url.refused": (logging.WARNING, LogEvent.SHARD_NOTE),
-}
-"""How each note of the machine is logged."""
-
-
-_KNOWN_CODES: Final = frozenset({1000, 1001, 1006, 1012, *map(int, CloseCode)})
 
 
 class Shard:
@@ -181,12 +159,12 @@ class Shard:
     def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:
         if name == "connection.ended":
             self._reconnects += 1
-            self._codes[_code_label(fields.get("code"))] += 1
+            self._codes[code_label(fields.get("code"))] += 1
         elif name == "session.resumed":
             self._resumes += 1
         if (book := self._book) is not None:
             self._note_in_book(book, name, fields)
-        level, event = _NOTE_EVENTS[name]
+        level, event = NOTE_EVENTS[name]
         if fields.get("cause") is Cause.ZOMBIE:
             level, event = logging.WARNING, LogEvent.SHARD_ZOMBIED
         note = name if event is LogEvent.SHARD_NOTE else None
@@ -298,10 +276,3 @@ class Shard:
             pending_bytes=self._outbox.pending_bytes,
         )
         self.driver.tell(self._machine.suspend)
-
-
-def _code_label(code: object) -> str:
-    """Return a close code as the label of a metric: what a server makes up must not become a label of its own."""
-    if code is None:
-        return "none"
-    return str(code) if isinstance(code, int) and code in _KNOWN_CODES else "other"
