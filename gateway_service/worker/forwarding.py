@@ -1,13 +1,16 @@
 """Sending a handler's run on as a message of its own, so that what happens to it is nobody else's matter."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from celery.utils.log import get_logger
 
 from gateway_service.contract import RETRIES_EXCHANGE
 from gateway_service.worker.gather import Verdict
 from gateway_service.worker.handlers import QUEUE_HEADER, confirming_producers
+
+# The pool of processes may have reset a connection that it inherited from us; the first attempt finds that out.
+_RETRY_POLICY: Final = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2}
 
 _log = get_logger(__name__)
 
@@ -30,6 +33,8 @@ def forward(app: Any, message: Any, headers: Mapping[str, Any]) -> None:
             headers=dict(headers),
             correlation_id=headers["id"],
             delivery_mode="persistent",
+            retry=True,
+            retry_policy=_RETRY_POLICY,
         )
 
 
