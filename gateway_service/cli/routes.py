@@ -84,6 +84,8 @@ def _as_text(found: Explanation) -> str:
         ("gateway", f"publishes it to gateway.events with the key {found.routing_key}"),
         ("queue", f"<group>.{found.route} in each group with a handler for {found.event}"),
     ]
+    if found.lane is not None:
+        lines.append(("ordered", f"<group>.{found.lane} in groups with an ordered handler for it"))
     if found.ttl_s is not None:
         lines.append(("ttl", f"handlers do not get it {found.ttl_s:g} s after it was received"))
     return _in_columns(lines)

@@ -29,7 +29,8 @@ class Explanation:
     route: str
     """Each group with a handler for it has it in the queue ``<group>.<route>``."""
     ttl_s: float | None
-    lanes: int | None
+    lane: str | None
+    """Where a group with an ordered handler for it has it instead: ``<group>.<lane>``; None when no route says it."""
 
 
 def explain(routes: Routes, event: str, *, seq: int | None = None, guild_id: int | None = None) -> Explanation:
@@ -42,8 +43,6 @@ def explain(routes: Routes, event: str, *, seq: int | None = None, guild_id: int
         guild_id: The guild it belongs to.
     """
     route = routes.of(event)
-    lane = lane_of(guild_id)
-    own = route.queue or event_token(event)
     return Explanation(
         event=event,
         seq=seq,
@@ -53,9 +52,9 @@ def explain(routes: Routes, event: str, *, seq: int | None = None, guild_id: int
         outcome=_outcome(routes, event, seq),
         sample=route.kept,
         routing_key=routing_key(event, guild_id),
-        route=own if route.lanes is None else f"lane-{lane % route.lanes}-of-{route.lanes}",
+        route=route.queue or event_token(event),
         ttl_s=route.ttl_s,
-        lanes=route.lanes,
+        lane=None if route.lanes is None else f"lane-{lane_of(guild_id) % route.lanes}-of-{route.lanes}",
     )
 
 

@@ -71,7 +71,7 @@ def test_json_has_every_part_of_the_decision(ask):
         "routing_key": "MESSAGE_UPDATE.38",
         "route": "messages",
         "ttl_s": None,
-        "lanes": None,
+        "lane": None,
     }
 
 

@@ -25,7 +25,7 @@ def test_it_is_told_which_pattern_decides_and_which_have_no_say():
     found = explain(ROUTES, "MESSAGE_CREATE", guild_id=GUILD)
 
     assert (found.pattern, found.also_matching) == ("MESSAGE_CREATE", ("MESSAGE_*",))
-    assert (found.route, found.ttl_s) == ("lane-6-of-8", None)
+    assert (found.route, found.lane, found.ttl_s) == ("MESSAGE_CREATE", "lane-6-of-8", None)
 
 
 def test_a_folded_event_has_the_queue_of_its_route():
