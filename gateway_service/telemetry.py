@@ -227,7 +227,7 @@ def _clean(value: Any) -> Any:
 
 
 # Their info lines tell of single requests and frames, which is our debug.
-_TALKATIVE_LOGGERS: Final = ("amqp", "httpcore", "httpx", "kombu", "websockets")
+_TALKATIVE_LOGGERS: Final = ("amqp", "httpcore", "httpx", "kombu", "uvicorn", "websockets")
 _OUR_HANDLER: Final = "gateway-service"
 
 

@@ -113,3 +113,23 @@ async def test_a_restart_of_the_service_resumes_every_shard(
         assert bot.identifies() == SHARDS
         assert bot.simulator.sent.by_event["RESUMED"] == SHARDS
         assert bot.service.stop() == 0
+
+
+async def test_a_broker_that_hangs_does_not_hold_up_a_stop(
+    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path
+) -> None:
+    async with running_bot(rabbitmq_url, tmp_path) as bot:
+        traffic = asyncio.create_task(bot.simulator.traffic(100))
+        await until(lambda: bot.simulator.sent.total > 300)
+        rabbitmq.freeze()
+        try:
+            assert await asyncio.to_thread(bot.service.stop) == 0  # fails when it takes far longer than ten seconds
+        finally:
+            rabbitmq.thaw()
+        traffic.cancel()
+        bot.service.start()
+
+        await bot.everything_executed()
+
+        assert bot.identifies() == SHARDS
+        assert bot.service.stop() == 0
