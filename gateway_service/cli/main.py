@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "status": ("gateway_service.cli.status:status", "Watch the shards of a running service."),
     "shards": ("gateway_service.cli.status:shards", "List the shards of a running service."),
     "processes": ("gateway_service.cli.status:processes", "List the shard processes of a running service."),
-    "ledger": ("gateway_service.cli.status:ledger", "Prove, shard by shard, that nothing was lost."),
+    "ledger": ("gateway_service.cli.ledger:ledger", "Prove, session by session, that nothing was lost."),
     "budget": ("gateway_service.cli.status:budget", "Tell how many IDENTIFYs are left."),
     "restart": ("gateway_service.cli.operate:restart", "Let one shard, or its whole process, start over."),
     "rolling-restart": (
@@ -47,7 +47,6 @@ COMMANDS: Final = {
     "members": ("gateway_service.cli.discord:members", "Ask Discord for members of a guild."),
     "where": ("gateway_service.cli.discord:where", "Tell which shard and host has a guild."),
     "completion": ("gateway_service.cli.completion:completion", "Print the completion script of a shell."),
-    "audit": ("gateway_service.cli.audit:audit", "Show from the store what became of every dispatch."),
     "topology": (
         "gateway_service.cli.topology:topology",
         "Compare the broker's queues and bindings with what the handlers need.",

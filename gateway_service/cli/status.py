@@ -1,4 +1,4 @@
-"""What a running service tells: ``gateway-service status``, ``shards``, ``processes`` and ``ledger``."""
+"""What a running service tells: ``gateway-service status``, ``shards``, ``processes`` and ``budget``."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -137,23 +137,6 @@ def processes(caller: Caller) -> int:
     ]
     headings = ("process", "host", "state", "pid", "shards", "broker", "rung", "restarts", "last exit")
     return _list(caller, answer, headings, rows)
-
-
-@click.command(epilog=EXIT_CODES)
-@for_service
-def ledger(caller: Caller) -> int:
-    """Prove, shard by shard, that nothing was lost.
-
-    Exits with 1 when the ledger of a shard does not add up.
-    """
-    answer = caller.ask("ledger")
-    names = ("shard_id", "received", "published", "pending", "replayed", "duplicates", "gaps")
-    rows: list[Cells] = [
-        [*(f"{row[name]:,}" for name in names), Text("yes", "green") if row["is_balanced"] else Text("no", "red")]
-        for row in answer["result"]["rows"]
-    ]
-    code = _list(caller, answer, ("shard", *names[1:], "balanced"), rows)
-    return code or (EX_OK if all(row["is_balanced"] for row in answer["result"]["rows"]) else EX_REFUSED)
 
 
 @click.command(epilog=EXIT_CODES)

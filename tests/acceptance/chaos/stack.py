@@ -58,10 +58,10 @@ class Stack:
         path = self.worker.record.with_name(self.worker.record.name + GAPS_SUFFIX)
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def audit(self) -> dict[str, Any]:
-        """Return the service's own account, as ``gateway-service audit`` reads it from the store."""
+    def ledger(self) -> dict[str, Any]:
+        """Return the service's own account, as ``gateway-service ledger`` reads it from the store."""
         done = subprocess.run(
-            [sys.executable, "-m", "gateway_service", "audit", "--json"],
+            [sys.executable, "-m", "gateway_service", "ledger", "--json"],
             env=self.service.environment,
             cwd=ROOT,
             capture_output=True,

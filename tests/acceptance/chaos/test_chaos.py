@@ -92,7 +92,7 @@ async def test_nothing_is_lost_whatever_goes_wrong(
         assert account.identifies == SHARDS + account.lost_sessions
         assert await asyncio.to_thread(stack.service.stop) == 0  # beside the loop that carries its connections
 
-        booked = await asyncio.to_thread(stack.audit)
+        booked = await asyncio.to_thread(stack.ledger)
         log(f"the service's own account: {booked['totals']}")
         assert booked["balanced"]
         assert booked["totals"]["received"] + booked["totals"]["missing"] == account.sent

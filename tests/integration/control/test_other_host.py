@@ -126,7 +126,6 @@ def test_the_command_line_shows_what_runs(cli):
         (["shards"], "gateway@"),
         (["processes"], "RUNNING"),
         (["budget"], "identifies left"),
-        (["ledger"], "balanced"),
     ):
         code, out, err = cli(*arguments)
         assert (code, err) == (EX_OK, ""), arguments
@@ -134,7 +133,7 @@ def test_the_command_line_shows_what_runs(cli):
 
 
 def test_the_command_line_speaks_json(cli):
-    for name in ("status", "shards", "processes", "budget", "ledger"):
+    for name in ("status", "shards", "processes", "budget"):
         code, out, _ = cli(name, "--json")
         assert code == EX_OK
         assert json.loads(out)["operation"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from gateway_service.cli.audit import audit
+from gateway_service.cli.ledger import ledger
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.state import Namespace, open_state
 
@@ -27,7 +27,7 @@ def run(tmp_path):
         state.save([], ledgers=ledgers)
         state.close()
         environment = {"DISCORD_TOKEN": TOKEN, "GATEWAY_STATE_URL": url, "COLUMNS": "200"}
-        result = CliRunner(env=environment).invoke(audit, flags, standalone_mode=False)
+        result = CliRunner(env=environment).invoke(ledger, flags, standalone_mode=False)
         return result.return_value, result.output
 
     return run

@@ -1,4 +1,4 @@
-"""``gateway-service audit``."""
+"""``gateway-service ledger``."""
 
 import dataclasses
 import json
@@ -31,8 +31,8 @@ _COLUMNS: Final = (
 @click.command(
     epilog="""\b
 Examples:
-  gateway-service audit                         every session that the state store knows
-  gateway-service audit --json | jq .balanced
+  gateway-service ledger                         every session that the state store knows
+  gateway-service ledger --json | jq .balanced
 
 \b
 Exit codes: 0 everything balances, 1 something does not, 69 the state store cannot be read, 78 a setting is wrong.
@@ -40,8 +40,8 @@ Exit codes: 0 everything balances, 1 something does not, 69 the state store cann
 )
 @setting_flags
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def audit(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
-    """Show from the store what became of every dispatch.
+def ledger(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
+    """Prove, session by session, that nothing was lost.
 
     Tells whether it adds up, too. Only the state store is read, so it works while the service runs and while it does
     not. Each row is a session up to the sequence from which it would be resumed: received = published + filtered +
