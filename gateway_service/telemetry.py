@@ -48,6 +48,10 @@ class LogEvent(StrEnum):
     CONTROL_LISTENING = "control.listening", "the control API answers at this address"
     CONTROL_ROAD_LOST = "control.road_lost", "remote control has no connection to the broker; it is made again"
     CONTROL_ROAD_OPEN = "control.road_open", "remote control over the broker answers under this node name"
+    DISPATCH_UNREADABLE = (
+        "dispatch.unreadable",
+        "a dispatch is no JSON in the replay either: it is skipped, and told by gateway.gap once the next one is here",
+    )
     GATEWAY_GAP = "gateway.gap", "dispatches of a session may be missing; a GATEWAY_GAP task tells every group of it"
     GATEWAY_INFO = "gateway.info", "what GET /gateway/bot said: URL, shards, max_concurrency, identify budget"
     IDENTIFY_FORCED = "identify.forced", "an IDENTIFY was granted out of the reserve, because it was forced"

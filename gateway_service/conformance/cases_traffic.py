@@ -6,7 +6,7 @@ from gateway_service.conformance.case import Case, Judge
 from gateway_service.conformance.cases_connection import armed, noted, now
 from gateway_service.conformance.client import Client
 from gateway_service.conformance.reaction import KEPT, LEFT, RESUMED, STOPPED, Reaction
-from gateway_service.protocol.constants import MAX_MESSAGE_BYTES, Opcode
+from gateway_service.protocol.constants import MAX_MESSAGE_BYTES, RESUMABLE_CLOSE_CODE, Opcode
 from gateway_service.simulator import (
     Abort,
     CutChunks,
@@ -31,7 +31,10 @@ from gateway_service.simulator import (
 
 _UNNUMBERED: Final = '{"t":"ODD","s":null,"op":0,"d":{"a":1}}'
 _HUGE: Final = '{"n":' + "9" * 400 + "}"
+_DEEP: Final = "[" * 100_000 + "]" * 100_000
 _BOMB_BYTES: Final = MAX_MESSAGE_BYTES + 1
+
+_SKIPPED: Final = Reaction(resumes=True, closes=RESUMABLE_CLOSE_CODE, told=1)
 
 
 def _kind(kind: str, count: int) -> Judge:
@@ -120,6 +123,8 @@ _F12: Final = (
     _each("F12", "other key order", Garble("reordered")),
     _each("F12", "odd PRESENCE_UPDATE", Dispatch("PRESENCE_UPDATE", '{"user":7,"guild_id":[]}')),
     _each("F12", "a lone surrogate", Dispatch("MESSAGE_CREATE", '{"content":"\\ud800"}')),
+    _each("F12", "NaN, in the replay as well", Dispatch("MESSAGE_CREATE", "NaN"), expected=_SKIPPED),
+    _each("F12", "100k levels, in the replay as well", Dispatch("MESSAGE_CREATE", _DEEP), expected=_SKIPPED),
 )
 _F13: Final = (
     Case(fault="F13", name="mass disconnect", strike=now(Abort()), expected=RESUMED, shards=8),

@@ -35,6 +35,8 @@ class Client:
         self.driver = Driver(self.machine, self)
         self.delivered: Counter[str] = Counter()
         """How often each task id was delivered."""
+        self.told: set[str] = set()
+        """Task ids that were told to be missing."""
         self.kinds: Counter[str | None] = Counter()
         self.notes: Counter[str] = Counter()
         self.stopped_with: int | None = None
@@ -87,8 +89,10 @@ class Client:
     def stopped(self, code: int | None, reason: str) -> None:  # noqa: ARG002 - the port's signature
         self.stopped_with = code
 
-    def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:  # noqa: ARG002 - the port's signature
+    def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:
         self.notes[name] += 1
+        if name == "dispatch.gap":
+            self.told.update(task_id_for(self.session, seq) for seq in range(fields["expected"], fields["seq"]))
 
     def state_changed(self) -> None:
         pass

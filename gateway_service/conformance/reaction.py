@@ -20,6 +20,8 @@ class Reaction:
     closes: int | None = None
     """The code with which the shard closed; None when it did not, or was not heard."""
     lost: int = 0
+    told: int = 0
+    """Dispatches that were sent, were not delivered, and were told to be missing."""
     twice: int = 0
     """Dispatches that were delivered more than once."""
 
@@ -29,6 +31,7 @@ class Reaction:
             "RESUME" if self.resumes else "no RESUME",
             f"closed with {self.closes}" if self.closes else "",
             f"{self.lost} lost" if self.lost else "nothing lost",
+            f"{self.told} told to be missing" if self.told else "",
             f"{self.twice} twice" if self.twice else "",
         ]
         return ", ".join(filter(None, parts))
@@ -45,15 +48,18 @@ STOPPED = Reaction(session="stopped")
 
 def seen(sim: Simulator, clients: Sequence[Client]) -> Reaction:
     """Return how the shards of one simulator reacted."""
+    told = set().union(*(client.told for client in clients))
     delivered = sum((client.delivered for client in clients[1:]), clients[0].delivered.copy())
     identifies = len(sim.transcript.payloads(Opcode.IDENTIFY))
     stopped = any(client.is_stopped for client in clients)
     closes = [record.code for record in sim.transcript.closes()]
+    missing = _owed(sim, clients) - delivered.keys()
     return Reaction(
         session="stopped" if stopped else "renewed" if identifies > len(clients) else "kept",
         resumes=bool(sim.transcript.payloads(Opcode.RESUME)),
         closes=closes[-1] if closes else None,
-        lost=0 if stopped else len(_owed(sim, clients) - delivered.keys()),
+        lost=0 if stopped else len(missing - told),
+        told=len(missing & told),
         twice=sum(count > 1 for count in delivered.values()),
     )
 

@@ -11,9 +11,10 @@ NoteName = Literal[
     "close.alarming",  # code: Discord closed for something we sent; a person should look
     "connection.ended",  # cause, state, code, reason, delay_s, resume: why, and what follows
     "dispatch.duplicate",  # event, seq: received before, so it is dropped
-    "dispatch.gap",  # event, seq, expected: Discord skipped numbers
+    "dispatch.gap",  # event, seq, expected, unreadable: Discord skipped numbers, or we did
     "dispatch.unexpected",  # event, state: no session to which it could belong
     "dispatch.unnumbered",  # event, seq: without both of them it has no identity, so it is dropped
+    "dispatch.unreadable",  # seq, bytes, reason: no JSON in the replay either, so it is skipped; a gap follows
     "happening.ignored",  # happening, state: a report about a past connection
     "heartbeat.acks_missing",  # missed: frames arrive and ACKs do not
     "heartbeat.suppressed",  # requested: the send limit leaves no room

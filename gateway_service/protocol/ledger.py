@@ -41,7 +41,7 @@ class SessionLedger:
     lost: int = 0
     """Were here and were lost; a GATEWAY_GAP has told of them."""
     missing: int = 0
-    """Numbers that Discord skipped."""
+    """Numbers that Discord skipped, or whose dispatch could not be read; a GATEWAY_GAP has told of them."""
     replayed: int = 0
     """Of ``received``: those that a RESUME brought."""
     duplicates: int = 0

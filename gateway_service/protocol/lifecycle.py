@@ -224,13 +224,14 @@ class Lifecycle:
 
     def _ending(self, cause: Cause, now: float, code: int | None = None) -> Ending:
         received_seq = 0 if self._progress is None else self._progress.received_seq
+        is_alive = received_seq > self._resumed_from or cause is Cause.UNREADABLE
         return Ending(
             cause=cause,
             state=self.state,
             now=now,
             heard_at=None if self._wire is None else self._wire.heard_at,
             code=code,
-            progressed=self.state is State.RESUMING and received_seq > self._resumed_from,
+            progressed=self.state is State.RESUMING and is_alive,
         )
 
     def _leave_wire(self, close: int | None = None) -> list[Effect]:

@@ -168,7 +168,10 @@ class Machine(Lifecycle):
             text = wire.feed(frame)
             if text is None:
                 return ()
-            payload = decode(text)
+            try:
+                payload = decode(text)
+            except RemoteProtocolError as exc:
+                return self._receive_unreadable(wire, text, str(exc), now)
             op, event, seq, data, raw = payload
             if op != _DISPATCH:
                 return self._receive_control(wire, op, data, now)
@@ -191,6 +194,7 @@ class Machine(Lifecycle):
     def _receive_special(self, wire: Wire, payload: Payload, now: float) -> Sequence[Effect]:
         """Take a dispatch that changes something here, or is not the next one."""
         _, event, seq, data, raw = payload
+        wire.seq = seq or wire.seq
         if event == "READY" and self._opens_session(data):
             return self._open_session(wire, payload, now)
         progress = self._progress
@@ -208,6 +212,21 @@ class Machine(Lifecycle):
             effects += self._flush_commands(now)
             self._arm()
         return effects
+
+    def _receive_unreadable(self, wire: Wire, text: bytes, reason: str, now: float) -> Sequence[Effect]:
+        """Take a text that is no payload: it may have been damaged on its way, but not in the replay as well."""
+        progress = self._progress
+        if progress is None or self.state not in (_LIVE, _RESUMING):
+            return self._retry(Cause.BROKEN_STREAM, now, reason=reason)
+        is_repeat = self.state is _RESUMING and progress.received_seq == self._resumed_from
+        seq = wire.seq = (wire.seq if is_repeat else max(wire.seq, progress.received_seq)) + 1
+        if seq <= progress.received_seq:
+            return [Note("dispatch.duplicate", {"event": None, "seq": seq})]
+        wire.skips |= seq == progress.unreadable_seq
+        progress.unreadable_seq = seq
+        if not wire.skips:
+            return self._retry(Cause.UNREADABLE, now, reason=reason)
+        return [Note("dispatch.unreadable", {"seq": seq, "bytes": len(text), "reason": reason})]
 
     def _opens_session(self, data: Any) -> bool:
         """Tell whether a READY is a new session's, and not the replay of the present one's (R11)."""
@@ -276,6 +295,6 @@ class Machine(Lifecycle):
             return self._retry(Cause.SEND_LIMIT, now)
         text = self._identity.resume(progress.session_id, progress.published_seq)
         self._resumed_from = progress.received_seq
-        wire.dispatched_at = now
+        wire.seq, wire.dispatched_at = progress.published_seq, now
         self._move(Trigger.HELLO_KNOWN, now + RESUME_STALL_S)
         return [Send(text)]

@@ -15,7 +15,7 @@ from gateway_service.protocol.session import Session
 class SessionProgress:
     """The current session of a shard. Neither of its two numbers ever goes down."""
 
-    __slots__ = ("_guilds", "_session", "published_seq", "received_seq")
+    __slots__ = ("_guilds", "_session", "published_seq", "received_seq", "unreadable_seq")
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -23,6 +23,8 @@ class SessionProgress:
         self.published_seq = session.seq
         self.received_seq = session.seq
         """Of the last dispatch taken. In a fresh process it is what was published: the rest is replayed."""
+        self.unreadable_seq = 0
+        """Of the last dispatch that could not be read, found by counting."""
 
     @property
     def session_id(self) -> str:
@@ -82,7 +84,13 @@ class SessionProgress:
         deliver = Deliver(event, seq, raw, guild_id_of(event, data), kind)
         if seq == received_seq + 1:
             return (deliver,)
-        return Note("dispatch.gap", {"event": event, "seq": seq, "expected": received_seq + 1}), deliver
+        gap = {
+            "event": event,
+            "seq": seq,
+            "expected": received_seq + 1,
+            "unreadable": received_seq < self.unreadable_seq < seq,
+        }
+        return Note("dispatch.gap", gap), deliver
 
 
 def _receive_ready(guilds: GuildTracker, data: Any, seq: int) -> None:

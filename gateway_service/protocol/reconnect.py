@@ -51,6 +51,7 @@ class Cause(StrEnum):
     SESSION_INVALID = "session_invalid"
     SESSION_RESUMABLE = "session_resumable"
     BROKEN_STREAM = "broken_stream"
+    UNREADABLE = "unreadable"
     SEND_LIMIT = "send_limit"
     OPERATOR = "operator"
     NEW_SESSION = "new_session"

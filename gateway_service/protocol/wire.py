@@ -14,7 +14,7 @@ from gateway_service.protocol.ratelimit import SendLimiter
 class Wire:
     """One open connection, seen from the protocol."""
 
-    __slots__ = ("compression", "dispatched_at", "feed", "heard_at", "heartbeater", "limiter")
+    __slots__ = ("compression", "dispatched_at", "feed", "heard_at", "heartbeater", "limiter", "seq", "skips")
 
     def __init__(self, compression: Compression) -> None:
         self.compression = compression
@@ -23,6 +23,10 @@ class Wire:
         """When the last frame arrived, whatever it held: any frame proves liveness (H6)."""
         self.dispatched_at = -inf
         """When the last dispatch arrived, or RESUME asked for some: ACKs alone are no replay (C8)."""
+        self.seq = 0
+        """Of the last dispatch that was not simply the next one: replayed again, or skipped."""
+        self.skips = False
+        """True once a dispatch was unreadable in the replay as well: it is Discord that writes such texts."""
         self.heartbeater: Heartbeater | None = None
         """None until HELLO."""
         self.limiter = SendLimiter()

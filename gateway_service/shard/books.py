@@ -52,7 +52,7 @@ class Book:
         self.heard_at = at or self.heard_at
 
     def skipped(self, numbers: range) -> None:
-        """Note numbers that Discord left out."""
+        """Note numbers of which no dispatch was taken."""
         self._holes.append(numbers)
 
     def mark(self, seq: int, counts: Counts) -> None:
@@ -182,10 +182,11 @@ class Books:
             elif is_first and not adoption.busy:
                 book.correct(before.publish(short))  # and the store was not written again
 
-    def skipped(self, book: Book, numbers: range, now: float) -> None:
-        """Tell of numbers that Discord left out."""
+    def skipped(self, book: Book, numbers: range, is_unreadable: bool, now: float) -> None:
+        """Tell of numbers that Discord left out, or whose dispatches could not be read."""
         book.skipped(numbers)
-        self.report(book, numbers.start, numbers[-1], now, "Discord skipped sequence numbers")
+        reason = "unreadable: Discord sent no JSON" if is_unreadable else "Discord skipped sequence numbers"
+        self.report(book, numbers.start, numbers[-1], now, reason)
 
     def lost(self, loss: Loss, now: float) -> None:
         """Tell of what a disk lost while we ran."""

@@ -15,6 +15,7 @@ NOTE_EVENTS: Final[Mapping[NoteName, tuple[int, LogEvent]]] = {
     "dispatch.gap": (logging.WARNING, LogEvent.SHARD_NOTE),
     "dispatch.unexpected": (logging.INFO, LogEvent.SHARD_NOTE),
     "dispatch.unnumbered": (logging.WARNING, LogEvent.SHARD_NOTE),
+    "dispatch.unreadable": (logging.ERROR, LogEvent.DISPATCH_UNREADABLE),
     "happening.ignored": (logging.DEBUG, LogEvent.SHARD_NOTE),
     "heartbeat.acks_missing": (logging.WARNING, LogEvent.SHARD_NOTE),
     "heartbeat.suppressed": (logging.WARNING, LogEvent.SHARD_NOTE),

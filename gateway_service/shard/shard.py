@@ -265,7 +265,7 @@ class Shard:
             self._replayed += fields["replayed"]
         elif name == "dispatch.gap" and "expected" in fields:
             book.guild_ids = self._machine.guild_ids
-            self._books.skipped(book, range(fields["expected"], fields["seq"]), time.time())
+            self._books.skipped(book, range(fields["expected"], fields["seq"]), fields["unreadable"], time.time())
 
     def _suspend(self) -> None:
         log_event(

@@ -11,6 +11,8 @@ from tests.support.waiting import until
 
 BIG = b'{"id":"7","members":["' + b"x" * 50_000_000 + b'"]}'
 DELIVERED = [BIG, b"[" * 200 + b"]" * 200, b"9" * 400, b'{"content":"\\ud800"}', b"null"]
+# What no worker could decode, in every replay as well: skipped, and told.
+POISON = [b"[" * 100_000 + b"]" * 100_000, b"NaN", b'"\xff"']
 # The text of the largest message twice, its pieces beside it, and the process itself.
 MAX_RSS_BYTES = 4 * MAX_MESSAGE_BYTES
 
@@ -40,8 +42,18 @@ async def test_a_shard_survives_hostile_input_and_no_other_is_touched(discord, t
         discord.inject(Garble("bomb", MAX_MESSAGE_BYTES + 1), 0)
         discord.emit_raw("AFTER", b"1", guild_id)
         await until(lambda: published(supervisor, 0) == sent(discord, 0))
-        assert len(identifies(discord, 0)) == 1
         assert len(discord.transcript.payloads(Opcode.RESUME)) == 1
+
+        for raw in POISON:
+            discord.emit_raw("POISON", raw, guild_id)
+            discord.emit_raw("BETWEEN", b"1", guild_id)
+        discord.emit_raw("OTHER", b"1", next(each for each in discord.guild_ids if (each >> 22) % 2 == 1))
+        await until(lambda: published(supervisor, 0) == sent(discord, 0) - len(POISON))
+        await until(lambda: published(supervisor, 1) == sent(discord, 1))
+        shards = supervisor.snapshot().shards
+        assert [(shard.gaps, shard.is_balanced) for shard in shards] == [(len(POISON), True), (0, True)]
+        assert len(discord.transcript.payloads(Opcode.RESUME)) == 2
+        assert len(identifies(discord, 0)) == 1
 
         first = supervisor.snapshot().processes[0]
         assert (first.restarts, first.status.max_rss_bytes < MAX_RSS_BYTES) == (0, True)

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS
+from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS, RESUME_STALL_S
 from gateway_service.protocol.effects import RequestPermit, SessionOpened, Stopped
 from tests.support.machine import closed, delivered, endings, forgotten, noted, payload, sent
 
@@ -302,12 +302,13 @@ def test_after_4008_the_dial_waits_five_seconds(shell):
     assert shell.wait_until_dial()[0] >= 5.0
 
 
-def test_a_poisoned_dispatch_does_not_loop_for_ever(shell):
+def test_a_replay_of_noise_does_not_loop_for_ever(shell):
     shell.to_live()
+    shell.machine.published(1)
     shell.receive(b"{broken")
     for _ in range(3):
         resume_once(shell)
-        effects = shell.receive(b"{broken")
+        effects = [*shell.receive(b"{broken"), *shell.wait(RESUME_STALL_S)]
 
     assert forgotten(effects)
 
