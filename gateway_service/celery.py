@@ -15,3 +15,9 @@ if {"inspect", "control"} & set(sys.argv):
     from gateway_service.control import celery_commands
 
     celery_commands.install()
+
+# Celery has imported the commands of others by now and runs ours afterwards.
+if "flower" in sys.argv and "flower.command" in sys.modules:
+    from gateway_service.flower.install import install
+
+    install(sys.modules["flower.command"])

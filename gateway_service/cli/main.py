@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "start": ("gateway_service.cli.start:start", "Keep the shards connected and publish every dispatch."),
     "worker": ("gateway_service.cli.worker:worker", "Run the handlers in several Celery workers."),
     "doctor": ("gateway_service.cli.doctor:doctor", "Check settings, token, broker, state and clock."),
+    "flower": ("gateway_service.cli.flower:flower", "Run Flower with the Shards page."),
     "dead": ("gateway_service.cli.dead:dead", "See, requeue and drop messages that could not be handled."),
     "status": ("gateway_service.cli.status:status", "Watch the shards of a running service."),
     "shards": ("gateway_service.cli.status:shards", "List the shards of a running service."),

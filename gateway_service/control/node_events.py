@@ -10,11 +10,10 @@ from typing import Any, Final
 from celery import Celery
 from celery.events import EventDispatcher
 
+from gateway_service.contract import SHARD_EVENT
 from gateway_service.control.nodes import shard_node
 from gateway_service.control.replies import ShardView
 
-SHARD_EVENT: Final = "gateway-shard"
-"""Type of the event that carries a shard; its routing key is ``gateway.shard``."""
 EVERY_S: Final = 5.0
 # Telling of a thousand shards must not cost more than a few percent of one CPU.
 MAX_EVENTS_PER_S: Final = 40
@@ -58,7 +57,7 @@ class NodeEvents:
             changed |= self._views.keys()
         for shard_id in sorted(changed & self._views.keys()):
             view = self._views[shard_id]
-            self._send(SHARD_EVENT, shard_node(shard_id), view.pid, **_fields(view))
+            self._send(SHARD_EVENT, shard_node(shard_id), view.pid, freq=self.interval_s, **_fields(view))
 
     def goodbye(self) -> None:
         """Let Flower know at once that the nodes are gone."""

@@ -1,0 +1,134 @@
+"""The supervisors as the page sees them: what they told, what they are asked."""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from celery import Celery
+from tornado.ioloop import IOLoop
+
+from gateway_service.control.peers import BrokerPeers
+from gateway_service.flower.listener import Listener
+from gateway_service.flower.shard_store import ShardStore, hosts_of
+from gateway_service.refusals import ControlError, OtherHost
+
+_ANSWER_S: Final = 3.0
+_ASK_EVERY_S: Final = 5.0
+_ASK_EVERY_S_WHILE_ROLLING: Final = 1.0
+_AT_ONCE: Final = 8
+_NOBODY: Final = "no gateway answers; is `gateway-service start` running on this broker?"
+
+
+class Gateways:
+    """Everything that the page shows and does; all of it over the broker, so that it works on any machine."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._loop = IOLoop.current()
+        self._store = ShardStore()
+        self._budgets: Sequence[dict[str, Any]] = ()
+        self._rolls: Sequence[dict[str, Any]] = ()
+        self._asking: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
+        self.epoch = secrets.token_hex(4)
+        """Changes when Flower starts anew: versions of before mean nothing then."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+
+        def heard(event: Mapping[str, Any]) -> None:
+            self._loop.add_callback(self._store.put, event, time.time())
+
+        Listener(self._app, heard).start()
+
+    def news(self, since: int) -> dict[str, Any]:
+        """Return what changed after version ``since``, as JSON values."""
+        self._ask_when_due()
+        now = time.time()
+        rows = self._store.changes(since, now)
+        return {
+            "epoch": self.epoch,
+            "version": self._store.version,
+            "now": now,
+            "rows": rows,
+            "shard_ids": self._store.shard_ids,
+            "budgets": self._budgets,
+            "rolls": self._rolls,
+        }
+
+    async def restart(self, shard_ids: Sequence[int], mode: str, caller: str) -> list[dict[str, Any]]:
+        """Restart shards; return the failures."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(shard_id: int) -> list[dict[str, Any]]:
+            async with gate:
+                arguments = {"shard_id": shard_id, "mode": mode}
+                answers = await self._ask("restart_shard", arguments, caller, expect=1)
+            return _failures(answers, shard_id)
+
+        return [failure for failures in await asyncio.gather(*map(one, shard_ids)) for failure in failures]
+
+    async def update_presence(
+        self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int] | None, caller: str
+    ) -> list[dict[str, Any]]:
+        """Set a presence; return the failures."""
+        arguments = {"presence": presence} | ({} if shard_ids is None else {"shard_ids": [*shard_ids]})
+        expect = 1 if shard_ids and len(shard_ids) == 1 else len(self._store.hosts)
+        return _failures(await self._ask("update_presence", arguments, caller, expect=expect))
+
+    async def roll(self, caller: str) -> list[dict[str, Any]]:
+        """Begin a rolling restart on every host; return the failures."""
+        failures = _failures(await self._ask("rolling_restart", {}, caller, expect=len(self._store.hosts)))
+        self._asked_at = 0.0
+        return failures
+
+    async def _ask(
+        self, operation: str, arguments: dict[str, Any], caller: str, expect: int
+    ) -> Sequence[dict[str, Any]]:
+        peers = BrokerPeers(self._app, f"flower:{caller}@{socket.gethostname()}")
+        return await peers.ask(
+            operation,
+            arguments,
+            timeout_s=_ANSWER_S,
+            is_enough=lambda answers: len(answers) >= max(1, expect),
+        )
+
+    def _ask_when_due(self) -> None:
+        """Ask for what no event tells; the page does not wait for it."""
+        is_rolling = any(roll["state"] == "rolling" for roll in self._rolls)
+        every_s = _ASK_EVERY_S_WHILE_ROLLING if is_rolling else _ASK_EVERY_S
+        is_busy = self._asking is not None and not self._asking.done()
+        if is_busy or time.monotonic() - self._asked_at < every_s:
+            return
+        self._asked_at = time.monotonic()
+        self._asking = asyncio.ensure_future(self._refresh())
+
+    async def _refresh(self) -> None:
+        try:
+            if not self._store.hosts:
+                for answer in await self._ask("shards", {}, "page", expect=1000):
+                    for view in answer.get("result", {}).get("shards", ()):
+                        self._store.put(view, time.time())
+            hosts = self._store.hosts
+            if not hosts:
+                self._budgets = self._rolls = ()
+                return
+            budgets = await self._ask("identify_budget", {}, "page", expect=len(hosts))
+            rolls = await self._ask("rolling_restart_status", {}, "page", expect=len(hosts))
+        except ControlError:
+            return  # the rows grow stale, which is what can be said
+        self._budgets = [answer["result"] for answer in budgets if "result" in answer]
+        self._rolls = [roll for answer in rolls if "result" in answer for roll in answer["result"]["hosts"]]
+
+
+def _failures(answers: Sequence[Mapping[str, Any]], shard_id: int | None = None) -> list[dict[str, Any]]:
+    """Return what was refused, as :meth:`ControlError.to_json` has it."""
+    if not hosts_of(answers) and not any("error" in answer for answer in answers):
+        return [
+            OtherHost(_NOBODY if shard_id is None else f"shard {shard_id}: {_NOBODY}", shard_id=shard_id).to_json("")
+        ]
+    refused = [dict(answer["error"]) for answer in answers if "error" in answer]
+    return refused + [dict(failure) for answer in answers for failure in answer.get("failures", ())]

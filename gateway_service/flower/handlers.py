@@ -1,0 +1,105 @@
+"""The page, its news and its actions, behind Flower's own authentication."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from flower.api import BaseApiHandler
+from flower.utils import strtobool
+from flower.views import BaseHandler
+from tornado.web import HTTPError, StaticFileHandler, authenticated, url
+
+from gateway_service.control.control import operation_named, parsed
+from gateway_service.refusals import ControlError
+
+STATIC: Final = Path(__file__).parent / "static"
+MAX_SHARDS_AT_ONCE: Final = 250
+
+
+class ShardsView(BaseHandler):
+    """The page; everything in it comes by script."""
+
+    @authenticated
+    def get(self) -> None:
+        options = self.application.options
+        self.render("gateway/shards.html", why_not=why_not(options, is_open=_is_open()))
+
+
+class ShardsNews(BaseHandler):
+    """What changed since the version that the page has."""
+
+    @authenticated
+    def get(self) -> None:
+        gateways = self.application.gateways
+        since = int(self.get_argument("since", "0")) if self.get_argument("epoch", "") == gateways.epoch else 0
+        self.set_header("Cache-Control", "no-store")
+        self.write(gateways.news(since))
+
+
+class ShardsAction(BaseApiHandler):
+    """An action of the page; answers with the failures, or with the sentence that says why nothing was done."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        # Flower checks this only where it has authentication, and older ones nowhere.
+        site, origin = self.request.headers.get("Sec-Fetch-Site"), self.request.headers.get("Origin")
+        is_foreign = site not in {None, "same-origin"} or (origin and urlsplit(origin).netloc != self.request.host)
+        if is_foreign:
+            raise HTTPError(403, "requests from other sites are refused")
+        if getattr(self.application.options, "read_only", False):
+            raise HTTPError(403, "Flower is read-only (--read_only)")
+
+    @authenticated
+    async def post(self, action: str) -> None:
+        try:
+            asked = json.loads(self.request.body)
+            failures = await self._perform(action, asked)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise HTTPError(400, "the request is not one of the Shards page") from None
+        except ControlError as exc:
+            self.set_status(exc.status)
+            failures = [exc.to_json("")]
+        self.write({"failures": failures})
+
+    async def _perform(self, action: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        gateways, caller = self.application.gateways, self._caller()
+        match action:
+            case "restart":
+                shard_ids, mode = [int(each) for each in asked["shard_ids"]][:MAX_SHARDS_AT_ONCE], str(asked["mode"])
+                for shard_id in shard_ids:
+                    parsed(operation_named("restart_shard"), {"shard_id": shard_id, "mode": mode})
+                return list(await gateways.restart(shard_ids, mode, caller))
+            case "presence":
+                parsed(operation_named("update_presence"), asked)
+                return list(await gateways.update_presence(asked["presence"], asked.get("shard_ids"), caller))
+            case _:
+                return list(await gateways.roll(caller))
+
+    def _caller(self) -> str:
+        return self.current_user if isinstance(self.current_user, str) else "anyone"
+
+
+def why_not(options: Any, *, is_open: bool) -> str:
+    """Return why the page shows and does nothing else; empty when its actions work."""
+    if getattr(options, "read_only", False):
+        return "Flower is read-only, so nothing can be restarted or set from here."
+    if not (options.basic_auth or options.auth or is_open):
+        return (
+            "Flower runs without authentication, so it takes no actions: start it with --basic_auth=user:password "
+            "(or, on a machine of your own, with FLOWER_UNAUTHENTICATED_API=true)."
+        )
+    return ""
+
+
+def _is_open() -> bool:
+    return bool(strtobool(os.environ.get("FLOWER_UNAUTHENTICATED_API") or "false"))
+
+
+HANDLERS: Final = (
+    url(r"/shards", ShardsView, name="gateway_shards"),
+    url(r"/shards/news", ShardsNews),
+    url(r"/shards/static/(.*)", StaticFileHandler, {"path": str(STATIC)}, name="gateway_static"),
+    url(r"/shards/(restart|presence|roll)", ShardsAction),
+)

@@ -1,0 +1,301 @@
+"""The Shards page in a real Flower, used by a real browser: clicks, and what the simulator saw of them."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from gateway_service.protocol.constants import Opcode
+from tests.support.flower import (
+    BASIC_AUTH,
+    CREDENTIALS,
+    FlowerProcess,
+    running_browser,
+    running_flower,
+    screenshots,
+)
+from tests.support.waiting import wait_until
+
+NASTY = """<b id="evil">"quoted"</b> & 'tags' \\ </script>"""
+OUR_ACTION = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": CREDENTIALS}
+
+
+@pytest.fixture(scope="module")
+def flower(stack, tmp_path_factory):
+    with running_flower(stack.broker_url, tmp_path_factory.mktemp("flower"), BASIC_AUTH) as flower:
+        yield flower
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser):
+    """Return a function that opens the page; every fault of its script fails the test."""
+    contexts, faults = [], []
+
+    def open_page(flower, *, width=1440, height=1000, scheme="light"):
+        context = browser.new_context(
+            http_credentials={"username": CREDENTIALS[0], "password": CREDENTIALS[1]},
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{flower.url}/shards")
+        page.wait_for_selector("#gw-rows tr")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return screenshots(tmp_path)
+
+
+def all_live(page):
+    page.wait_for_function("document.querySelectorAll('#gw-rows tr[data-tone=good]').length === 8")
+
+
+def column(page, key):
+    return page.eval_on_selector_all(f"#gw-rows td[data-key={key}]", "cells => cells.map(cell => cell.textContent)")
+
+
+def test_selected_shards_of_two_hosts_resume(stack, flower, opened, pictures):
+    page = opened(flower)
+    all_live(page)
+    resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
+
+    page.get_by_label("Select shard 2").check()
+    page.get_by_label("Select shard 5").check()
+    page.get_by_role("button", name="Resume", exact=True).click()
+
+    page.get_by_text("2 shards asked to resume.").wait_for()
+    wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 2)
+    all_live(page)
+    page.get_by_text("of 1,000").first.wait_for()
+    page.screenshot(path=pictures / "shards-light.png", full_page=True)
+
+
+def test_identify_asks_first(stack, flower, opened, pictures):
+    page = opened(flower)
+    all_live(page)
+    identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
+    page.get_by_label("Select shard 6").check()
+
+    page.get_by_role("button", name="Identify anew…").click()
+    page.screenshot(path=pictures / "shards-confirm.png")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Identify anew…").click()
+    page.get_by_role("button", name="Identify anew", exact=True).click()
+
+    page.get_by_text("1 shard asked to identify.").wait_for()
+    wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies + 1)
+    all_live(page)
+
+
+def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, opened, pictures):
+    page = opened(flower, scheme="dark")
+    all_live(page)
+
+    page.get_by_label("Select shard 1").check()
+    page.get_by_label("Text").fill(NASTY)
+    page.locator("[name=status]").select_option("dnd")
+    page.get_by_label("the 1 selected").check()
+    assert page.locator("#gw-preview-text").inner_text() == f"Playing {NASTY}"
+    page.get_by_role("button", name="Set presence").click()
+    page.get_by_text("Presence set for 1 shard.").wait_for()
+
+    def told():
+        payloads = stack.simulator.transcript.payloads(Opcode.PRESENCE_UPDATE)
+        return [each for each in payloads if [a["name"] for a in each["activities"]] == [NASTY]]
+
+    assert wait_until(told)[0]["status"] == "dnd"
+    assert page.locator("#evil").count() == 0
+    page.screenshot(path=pictures / "shards-dark.png", full_page=True)
+
+
+def test_rows_are_sorted_filtered_and_selected(flower, opened):
+    page = opened(flower)
+    all_live(page)
+
+    page.locator("#gw-columns").get_by_role("button", name="Shard").click()
+    assert column(page, "shard") == [str(shard_id) for shard_id in reversed(range(8))]
+    page.locator("#gw-host").select_option(index=2)
+    assert sorted(column(page, "shard")) == ["4", "5", "6", "7"]
+    page.get_by_label("Filter shards").fill("live 6")
+    assert column(page, "shard") == ["6"]
+    page.get_by_label("Select every shard shown").check()
+    assert page.locator("#gw-count").inner_text() == "1 of 8 shards, 1 selected"
+    page.get_by_label("Filter shards").fill("nothing like this")
+    assert page.locator("#gw-empty").inner_text() == "No shard matches this filter."
+
+
+def test_a_phone_shows_cards_and_does_not_scroll_sideways(flower, opened, pictures):
+    page = opened(flower, width=390, height=844)
+    all_live(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("#gw-order").select_option("guilds")
+    page.screenshot(path=pictures / "shards-phone.png")
+
+
+def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened, pictures):
+    page = opened(flower)
+    all_live(page)
+    identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
+
+    page.get_by_role("button", name="Rolling restart…").click()
+    page.get_by_role("button", name="Rolling restart", exact=True).click()
+    page.locator("#gw-roll").wait_for()
+    page.screenshot(path=pictures / "shards-rolling.png")
+
+    page.wait_for_function(
+        "[...document.querySelectorAll('#gw-roll .gw-badge')].map(b => b.textContent).join() === 'done,done'",
+        timeout=90000,
+    )
+    assert page.locator("#gw-roll").inner_text().count("identifies used: 0, dispatches lost: 0") == 2
+    assert len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies
+    stack.wait_until_live()
+
+
+def test_the_words_of_a_supervisor_are_shown(flower, opened):
+    answer = flower.request("POST", "/shards/restart", json={"shard_ids": [99], "mode": "resume"}, **OUR_ACTION)
+
+    assert "there is no shard 99: the bot has 8" in answer.json()["failures"][0]["message"]
+    page = opened(flower)
+    page.evaluate("""import(document.querySelector('script[type=module]').src.replace('shards.js', 'toast.js'))
+        .then(({toast}) => toast('<i>no</i>', 'bad'))""")
+    assert page.locator(".gw-toast").inner_text().startswith("<i>no</i>")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        ("{}", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("{}", {"Origin": "http://evil.example"}, 403),
+        ("{}", {"Sec-Fetch-Site": "same-origin"}, 400),
+        ('{"presence": {"status": "sleeping"}}', {"Sec-Fetch-Site": "same-origin"}, 422),
+    ],
+)
+def test_actions_that_cannot_be_meant_are_refused(flower, body, headers, status):
+    answer = flower.request("POST", "/shards/presence", content=body, headers=headers, auth=CREDENTIALS)
+
+    assert answer.status_code == status
+
+
+def test_who_is_not_known_sees_and_does_nothing(flower):
+    assert flower.request("GET", "/shards").status_code == 401
+    assert flower.request("GET", "/shards/news").status_code == 401
+    assert flower.request("POST", "/shards/roll", json={}).status_code == 401
+
+
+def test_shards_are_nodes_on_the_workers_page(stack, flower):
+    name = f"shard-3@{socket.gethostname()}"
+    wait_until(lambda: name in flower.request("GET", "/workers?json=1", auth=CREDENTIALS).text)
+    wait_until(lambda: flower.request("GET", f"/worker/{name}", auth=CREDENTIALS).status_code == 200)
+    resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
+
+    restarted = flower.request("POST", f"/api/worker/pool/restart/{name}", **OUR_ACTION)
+
+    assert restarted.status_code == 200, restarted.text
+    wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1)
+    stack.wait_until_live()
+
+
+def test_read_only_under_a_prefix(stack, opened, tmp_path):
+    options = (BASIC_AUTH, "--read_only=true", "--url_prefix=ops")
+    with running_flower(stack.broker_url, tmp_path, *options) as flower:
+        page = opened(flower)
+        all_live(page)
+        page.get_by_label("Select shard 2").check()
+        page.get_by_text("Flower is read-only").wait_for()
+        assert page.get_by_role("button", name="Resume", exact=True).is_disabled()
+        answer = flower.request("POST", "/shards/roll", json={}, **OUR_ACTION)
+        assert (answer.status_code, answer.text) == (403, "Flower is read-only (--read_only)")
+
+
+def fields_of(shard_id):
+    return {
+        "shard_id": shard_id,
+        "host": f"gateway@bot-{shard_id // 250}",
+        "process": shard_id // 16,
+        "state": "live" if shard_id % 97 else "resuming",
+        "since": 1.7e9,
+        "session": f"session-{shard_id}",
+        "latency_s": 0.04,
+        "guilds": 1000 + shard_id,
+        "received": 5000 + shard_id,
+        "published": 5000,
+        "received_seq": 5000 + shard_id,
+        "published_seq": 5000,
+        "replayed": 0,
+        "duplicates": 0,
+        "gaps": 0,
+        "is_balanced": True,
+        "spool_rows": 0,
+        "rung": "confirming",
+        "restarts": 0,
+        "freq": 50.0,
+    }
+
+
+def test_a_thousand_shards_are_one_table(rabbitmq_url, opened, pictures, tmp_path):
+    with running_flower(rabbitmq_url, tmp_path, BASIC_AUTH) as flower, Celery("fleet", broker=rabbitmq_url) as app:
+
+        def news(since=0):
+            return flower.request("GET", f"/shards/news?since={since}", auth=CREDENTIALS).json()
+
+        with app.connection_for_write() as connection:
+            events = app.events.Dispatcher(connection, hostname="gateway@fleet", enabled=True)
+            # A broker passes events on only to who listens already.
+            wait_until(lambda: events.send("gateway-shard", **fields_of(0)) or news()["rows"])
+            for shard_id in range(1000):
+                events.send("gateway-shard", **fields_of(shard_id))
+            wait_until(lambda: len(news()["shard_ids"]) == 1000)
+            page = opened(flower)
+            page.wait_for_function("document.querySelectorAll('#gw-rows tr').length === 1000")
+            page.locator("#gw-columns").get_by_role("button", name="Guilds").click()
+            assert column(page, "shard")[0] == "999"
+            page.screenshot(path=pictures / "shards-thousand.png")
+            known = news()
+            events.send("gateway-shard", **fields_of(7) | {"state": "FATAL", "reason": "disallowed intents"})
+            page.wait_for_selector("tr[data-shard='7'][data-tone=bad]")
+            since = f"/shards/news?since={known['version']}&epoch={known['epoch']}"
+            answer = flower.request("GET", since, auth=CREDENTIALS)
+            assert [row["shard_id"] for row in answer.json()["rows"]] == [7]
+
+
+def test_an_empty_broker_says_what_to_do(rabbitmq_url, browser, pictures, tmp_path):
+    flower = FlowerProcess(rabbitmq_url, tmp_path)
+    try:
+        flower.wait_until_up()
+        page = browser.new_page()
+        page.goto(f"{flower.url}/shards")
+        page.get_by_text("No gateway answers on this broker.").wait_for()
+        page.get_by_text("Flower runs without authentication").wait_for()
+        assert flower.request("POST", "/shards/roll", json={}).status_code == 401
+        page.screenshot(path=pictures / "shards-empty.png")
+        page.close()
+    finally:
+        flower.process.terminate()
+        flower.process.wait(15)
+
+
+def test_every_file_of_the_page_is_ours():
+    folder = Path(__file__).parents[3] / "gateway_service" / "flower"
+    for path in [*folder.rglob("*.js"), *folder.rglob("*.css"), *folder.rglob("*.html")]:
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "://" not in text, path
+        assert "innerHTML" not in text, path
+        assert " onclick" not in text, path
+        assert " style=" not in text, path

@@ -1,0 +1,91 @@
+"""A real ``celery -A gateway_service flower`` as a child process, and a headless Chromium to look at it."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.support.worker import ROOT, celery_command, worker_environment
+
+CHROMIUM = Path("/usr/bin/chromium")
+SCREENSHOTS_VARIABLE = "GATEWAY_SCREENSHOTS"
+"""A folder that keeps the pictures of a test run."""
+CREDENTIALS = ("operator", "secret-of-flower")
+BASIC_AUTH = "--basic_auth={}:{}".format(*CREDENTIALS)
+
+
+class FlowerProcess:
+    """One Flower and where it listens."""
+
+    def __init__(self, broker_url: str, directory: Path, *options: str, python: str = sys.executable) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        prefix = next((option.partition("=")[2] for option in options if option.startswith("--url_prefix")), "")
+        self.url = f"http://127.0.0.1:{port}" + (f"/{prefix}" if prefix else "")
+        self._log = directory / f"flower-{port}.log"
+        command = [python, *celery_command()[1:], "flower", "--address=127.0.0.1", f"--port={port}", *options]
+        # Without cookies signed by a key of its own Flower asks for nothing else.
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=worker_environment(broker_url, "tasks"),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        return httpx.request(method, self.url + path, timeout=30, trust_env=False, **arguments)
+
+    def wait_until_up(self) -> None:
+        wait_until(lambda: self.process.poll() is not None or self._answers())
+        assert self.process.poll() is None, self.log
+
+    def _answers(self) -> bool:
+        try:
+            return self.request("GET", "/shards/static/shards.css").status_code in {200, 404}
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def running_flower(broker_url: str, directory: Path, *options: str, python: str = sys.executable) -> Iterator[Any]:
+    flower = FlowerProcess(broker_url, directory, *options, python=python)
+    try:
+        flower.wait_until_up()
+        yield flower
+    finally:
+        flower.process.terminate()
+        flower.process.wait(15)
+
+
+def screenshots(tmp_path: Path) -> Path:
+    folder = Path(os.environ.get(SCREENSHOTS_VARIABLE) or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def running_browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield browser
+        finally:
+            browser.close()
