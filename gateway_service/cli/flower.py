@@ -17,10 +17,10 @@ Examples:
 )
 @click.argument("flower_options", nargs=-1, type=click.UNPROCESSED, metavar="[FLOWER OPTIONS]...")
 def flower(*, flower_options: tuple[str, ...]) -> None:
-    """Run Flower with the Shards page: workers, tasks and the gateways of one broker.
+    """Run Flower with the Shards page.
 
-    The same as `celery -A gateway_service flower`. It may run on any machine that reaches the broker. Without
-    authentication it shows and does not act.
+    Workers, tasks and the gateways of one broker: the same as `celery -A gateway_service flower`. It may run on any
+    machine that reaches the broker. Without authentication it shows and does not act.
     """
     os.execv(  # noqa: S606 - no shell is what is wanted
         sys.executable, [sys.executable, "-m", "celery", "-A", "gateway_service", "flower", *flower_options]
