@@ -116,8 +116,8 @@ def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, 
     page.get_by_text("Presence set for 1 shard.").wait_for()
 
     def told():
-        payloads = stack.simulator.transcript.payloads(Opcode.PRESENCE_UPDATE)
-        return [each for each in payloads if [a["name"] for a in each["activities"]] == [NASTY]]
+        presences = [record.data for record in stack.simulator.transcript.payloads(Opcode.PRESENCE_UPDATE)]
+        return [each for each in presences if [activity["name"] for activity in each["activities"]] == [NASTY]]
 
     assert wait_until(told)[0]["status"] == "dnd"
     assert page.locator("#evil").count() == 0
