@@ -16,8 +16,8 @@ _TIMEOUT_S: Final = 10.0
 _PAUSE_S: Final = 5.0  # when Discord fails and does not say how long to wait
 _USER_AGENT: Final = "DiscordBot (gateway-service, 0.1)"  # Discord asks for this form
 
-# httpx logs every URL at info, and the URL of an interaction holds its token.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# httpx logs every URL at info, and the URL of an interaction holds its token. A filter stays whatever level is set.
+logging.getLogger("httpx").addFilter(lambda record: record.levelno >= logging.WARNING)
 
 
 class TryAgain(Exception):
