@@ -1,6 +1,5 @@
-"""Handlers for what the simulator sends by itself: each run appends the dispatch's id, or the gap that is told."""
+"""Handlers for what the simulator sends by itself: each run appends the dispatch's id."""
 
-import json
 import os
 from functools import cache
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from gateway_service import Dispatch, on
 from gateway_service.dev.executions import ExecutionLog
-from tests.support.worker import GAPS_SUFFIX, RECORD_VARIABLE
+from tests.support.worker import RECORD_VARIABLE
 
 
 @cache
@@ -19,9 +18,3 @@ def executions() -> ExecutionLog:
 @on("READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE")
 def count(_data: Any, dispatch: Dispatch) -> None:
     executions().append(dispatch.id)
-
-
-@on("GATEWAY_GAP")
-def note_gap(gap: Any, _dispatch: Dispatch) -> None:
-    with Path(os.environ[RECORD_VARIABLE] + GAPS_SUFFIX).open("a") as file:
-        file.write(json.dumps(gap) + "\n")

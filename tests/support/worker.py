@@ -19,7 +19,6 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 RECORD_VARIABLE = "TEST_RECORD_FILE"
-GAPS_SUFFIX = ".gaps"
 CORPUS_VARIABLE = "TEST_CORPUS"
 ODD_EVENT = "WEIRD NAME/../#*."
 SESSION = "0123456789abcdef"

@@ -1,4 +1,4 @@
-"""Three counts that know nothing of each other: what Discord sent, what was executed, what the service booked."""
+"""Three counts that know nothing of each other: what Discord sent, what is in the queues, what the service booked."""
 
 import asyncio
 import time
@@ -18,41 +18,43 @@ class Account:
     """The end of one run."""
 
     sent: int
-    executed: int
+    queued: int
     duplicates: int
     unexplained: set[str]
-    """Sent, never executed, and in no reported gap: lost."""
+    """Sent, in no queue, and in no reported gap: lost."""
     identifies: int
     lost_sessions: int
     """Sessions that a shard could not resume."""
 
     def __str__(self) -> str:
         return (
-            f"sent {self.sent}, executed {self.executed}, duplicates {self.duplicates}, "
+            f"sent {self.sent}, queued {self.queued}, duplicates {self.duplicates}, "
             f"lost {len(self.unexplained)}, identifies {self.identifies}, lost sessions {self.lost_sessions}"
         )
 
     @classmethod
     async def settled(cls, stack: Stack) -> Self:
-        """Wait for as long as tasks are still executed and dispatches missing, and return the account."""
-        account, moved_at = cls._now(stack), time.monotonic()
+        """Wait for as long as dispatches are missing and still arrive, and return the account."""
+        account, moved_at = await cls._now(stack), time.monotonic()
         while account.unexplained and time.monotonic() - moved_at < _STANDSTILL_S:
             await asyncio.sleep(_POLL_S)
-            before, account = account, cls._now(stack)
-            if account.executed > before.executed:
+            before, account = account, await cls._now(stack)
+            if account.queued > before.queued:
                 moved_at = time.monotonic()
         return account
 
     @classmethod
-    def _now(cls, stack: Stack) -> Self:
-        simulator, executed = stack.simulator, stack.executed()
+    async def _now(cls, stack: Stack) -> Self:
+        simulator, queues = stack.simulator, stack.queues
+        await asyncio.to_thread(queues.read)  # beside the loop that carries the service's connections
+        counts = queues.counts
         ids = simulator.dispatched_ids()
         live = {session.session_id for session in simulator.hub.sessions}
         return cls(
             sent=len(ids),
-            executed=executed.executed,
-            duplicates=executed.duplicates,
-            unexplained=unexplained(ids - executed.runs.keys(), stack.gaps()),
+            queued=len(counts),
+            duplicates=counts.total() - len(counts),
+            unexplained=unexplained(ids - counts.keys(), queues.bodies.values()),
             identifies=len(simulator.transcript.payloads(Opcode.IDENTIFY)),
             lost_sessions=sum(each.session_id not in live for each in simulator.sent_ranges()),
         )

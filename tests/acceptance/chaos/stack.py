@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway_service.dev.executions import ExecutionCounter
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.simulator import Simulator, SimulatorConfig
+from tests.acceptance.chaos.queues import Queues
 from tests.support.network import FAR_ADDRESS, Network
 from tests.support.relay import Relay
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
-from tests.support.worker import GAPS_SUFFIX, ROOT, Worker, running_worker
+from tests.support.worker import ROOT
 
 SHARDS = 8
 PROCESSES = 2
 _DISK_MIB = 96
-_WORKER_TASKS = "tests.support.counting_tasks"
+_EVENTS = ("READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE", "GATEWAY_GAP")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Stack:
     rabbitmq: PrivateRabbitMQ
     relay: Relay
     """Carries the service's connections to the broker."""
-    worker: Worker
+    queues: Queues
+    """Hold what reached the broker for good."""
     service: Service
     disk: Path
     """A small file system that holds nothing but the service's state and spool."""
@@ -47,16 +48,6 @@ class Stack:
     """One trouble of the broker at a time: a frozen one cannot be stopped, a stopped one not frozen."""
     service_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
     line_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def executed(self) -> ExecutionCounter:
-        counter = ExecutionCounter(self.worker.record)
-        counter.refresh()
-        return counter
-
-    def gaps(self) -> list[dict[str, Any]]:
-        """Return what the service told in GATEWAY_GAP."""
-        path = self.worker.record.with_name(self.worker.record.name + GAPS_SUFFIX)
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def ledger(self) -> dict[str, Any]:
         """Return the service's own account, as ``gateway-service ledger`` reads it from the store."""
@@ -114,10 +105,7 @@ async def simulator_on_far_host(network: Network, config: SimulatorConfig) -> As
 async def running_stack(
     rabbitmq: PrivateRabbitMQ, broker_url: str, directory: Path, log: Callable[[str], None]
 ) -> AsyncIterator[Stack]:
-    """Run all of it with every shard connected.
-
-    The worker is a neighbour of the broker: it is stock Celery, and not what is tested here.
-    """
+    """Run all of it with every shard connected. Nobody consumes: what was published stays in the queues."""
     config = SimulatorConfig(
         host=FAR_ADDRESS,
         resume_host=FAR_ADDRESS,
@@ -128,6 +116,7 @@ async def running_stack(
         message_bytes=600,
         transcript_limit=1_000_000,
     )
+    queues = Queues(broker_url, _EVENTS)
     clock = directory / "clock"
     clock.write_text("0")
     parts = urlsplit(broker_url)
@@ -143,7 +132,6 @@ async def running_stack(
             }
             flags = ("--shard-count", str(SHARDS), "--processes", str(PROCESSES))
             with (
-                running_worker(broker_url, directory / "worker", _WORKER_TASKS, "-P", "solo") as worker,
                 running_service(
                     simulator,
                     relayed_url,
@@ -160,7 +148,7 @@ async def running_stack(
                     network=network,
                     rabbitmq=rabbitmq,
                     relay=relay,
-                    worker=worker,
+                    queues=queues,
                     service=service,
                     disk=disk,
                     clock=clock,

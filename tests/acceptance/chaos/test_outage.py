@@ -6,12 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kombu import Connection
 
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.protocol.constants import Opcode
 from gateway_service.simulator import Simulator, SimulatorConfig
-from gateway_service.worker.topology import event_queue
+from tests.acceptance.chaos.queues import Queues
 from tests.support.service import running_service
 from tests.support.waiting import until
 
@@ -30,25 +29,6 @@ def rss_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024
-
-
-class Queue:
-    """The queue of one event, read as a worker would get it."""
-
-    def __init__(self, broker_url: str, event: str) -> None:
-        self._url = broker_url
-        self._queue = event_queue(event)
-        with Connection(broker_url) as connection:
-            self._queue(connection.default_channel).declare()
-
-    def take_all(self) -> list[str]:
-        """Take every message and return their ids in order."""
-        ids = []
-        with Connection(self._url) as connection:
-            queue = self._queue(connection.default_channel)
-            while (message := queue.get(no_ack=True)) is not None:
-                ids.append(message.headers["id"])
-        return ids
 
 
 def assert_in_order(ids: list[str]) -> None:
@@ -81,7 +61,7 @@ async def test_a_broker_that_is_away_costs_time_and_nothing_else(
         transcript_limit=1_000_000,
     )
     rate: float = pytestconfig.getoption("chaos_rate")
-    queue = Queue(rabbitmq_url, "MESSAGE_CREATE")
+    queue = Queues(rabbitmq_url, ["MESSAGE_CREATE"])
     async with Simulator(config) as simulator:
         flags = ("--shard-count", str(SHARDS), "--processes", "2")
         with running_service(simulator, rabbitmq_url, tmp_path, *flags) as service:
@@ -96,18 +76,16 @@ async def test_a_broker_that_is_away_costs_time_and_nothing_else(
             await until(lambda: simulator.sent.total > back_at + rate)
             traffic.cancel()
 
-            taken: list[str] = []
-
             def is_complete() -> bool:
-                taken.extend(queue.take_all())
-                return len(set(taken)) >= simulator.sent.by_event["MESSAGE_CREATE"]
+                queue.read()
+                return len(set(queue.ids)) >= simulator.sent.by_event["MESSAGE_CREATE"]
 
             async with asyncio.timeout(_DRAIN_TIMEOUT_S):
                 while not await asyncio.to_thread(is_complete):
                     await asyncio.sleep(_POLL_S)
 
-            assert len(set(taken)) == simulator.sent.by_event["MESSAGE_CREATE"]
-            assert_in_order(taken)
+            assert len(set(queue.ids)) == simulator.sent.by_event["MESSAGE_CREATE"]
+            assert_in_order(queue.ids)
             assert_no_heartbeat_missed(simulator)
             assert len(simulator.transcript.payloads(Opcode.IDENTIFY)) == SHARDS
             assert max(map(rss_bytes, pids)) < MAX_RSS_BYTES

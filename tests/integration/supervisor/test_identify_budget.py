@@ -35,7 +35,7 @@ async def test_a_start_that_cannot_afford_every_identify_keeps_the_reserve(conne
 
         budget = supervisor.snapshot().identify_budget
         assert (budget.remaining, budget.reserve, budget.held, budget.can_restart_all) == (200, 200, 1, False)
-        assert supervisor.snapshot().shards[2].state == "permit_wait"
+        await until(lambda: supervisor.snapshot().shards[2].state == "permit_wait")
         with pytest.raises(ShardUnavailable, match="its session is kept"):
             supervisor.fleet.restart_shard(0, "identify")
         supervisor.fleet.restart_shard(0, "resume")
