@@ -88,7 +88,8 @@ async def test_nothing_is_lost_whatever_goes_wrong(
         account = await Account.settled(stack)
         log(str(account))
         assert account.unexplained == set()
-        stack.simulator.transcript.assert_no_violations()
+        # Over a cut line and out of a frozen process no heartbeat comes; everything else would be our fault.
+        assert {record.data for record in stack.simulator.transcript.violations()} <= {"no heartbeat"}
         assert account.identifies == SHARDS + account.lost_sessions
         assert await asyncio.to_thread(stack.service.stop) == 0  # beside the loop that carries its connections
 
