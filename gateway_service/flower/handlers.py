@@ -12,7 +12,7 @@ from flower.views import BaseHandler
 from tornado.web import HTTPError, StaticFileHandler, authenticated, url
 
 from gateway_service.control.control import operation_named, parsed
-from gateway_service.refusals import ControlError
+from gateway_service.refusals import ControlError, InvalidArgument
 
 STATIC: Final = Path(__file__).parent / "static"
 MAX_SHARDS_AT_ONCE: Final = 250
@@ -33,7 +33,12 @@ class ShardsNews(BaseHandler):
     @authenticated
     def get(self) -> None:
         gateways = self.application.gateways
-        since = int(self.get_argument("since", "0")) if self.get_argument("epoch", "") == gateways.epoch else 0
+        try:
+            since = int(self.get_argument("since", "0"))
+        except ValueError:
+            raise HTTPError(400, "since must be a whole number") from None
+        if self.get_argument("epoch", "") != gateways.epoch:
+            since = 0
         self.set_header("Cache-Control", "no-store")
         self.write(gateways.news(since))
 
@@ -67,7 +72,12 @@ class ShardsAction(BaseApiHandler):
         gateways, caller = self.application.gateways, self._caller()
         match action:
             case "restart":
-                shard_ids, mode = [int(each) for each in asked["shard_ids"]][:MAX_SHARDS_AT_ONCE], str(asked["mode"])
+                shard_ids, mode = [int(each) for each in asked["shard_ids"]], str(asked["mode"])
+                if len(shard_ids) > MAX_SHARDS_AT_ONCE:
+                    raise InvalidArgument(
+                        f"shard_ids: {len(shard_ids)} shards are too many at once; select up to {MAX_SHARDS_AT_ONCE}, "
+                        "or restart all of them rolling"
+                    )
                 for shard_id in shard_ids:
                     parsed(operation_named("restart_shard"), {"shard_id": shard_id, "mode": mode})
                 return list(await gateways.restart(shard_ids, mode, caller))
