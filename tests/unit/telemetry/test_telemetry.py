@@ -91,12 +91,12 @@ def test_what_is_below_the_level_is_not_written():
     assert lines("text", lambda log: log_event(log, logging.INFO, LogEvent.SHARD_STATE), level="warning") == []
 
 
-def test_the_log_of_single_requests_needs_the_debug_level():
-    def request(_log):
-        logging.getLogger("httpx").info("GET /gateway/bot")
+def test_the_log_of_single_frames_needs_the_debug_level():
+    def frame(_log):
+        logging.getLogger("websockets").info("> TEXT [27 bytes]")
 
-    assert lines("text", request, level="info") == []
-    assert len(lines("text", request, level="debug")) == 1
+    assert lines("text", frame, level="info") == []
+    assert len(lines("text", frame, level="debug")) == 1
 
 
 def test_configuring_again_replaces_the_handler():
