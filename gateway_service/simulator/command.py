@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     "--compression-level", type=click.IntRange(1, 9), help="zlib or zstd level, as the client's compress asks for."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--resume-host", default="localhost", show_default=True, help="Host name in resume_gateway_url.")
 @click.option("--port", default=0, help="Port of the REST API; a free one by default.")
 @click.option("--gateway-port", default=0, help="Port of the gateway; a free one by default.")
 @click.option("--control", is_flag=True, help="Accept faults and dispatches at /_sim.")
@@ -60,6 +61,7 @@ def simulate(**options: Any) -> None:
             max_concurrency=options["max_concurrency"],
             compression_level=options["compression_level"],
             host=options["host"],
+            resume_host=options["resume_host"],
             port=options["port"],
             gateway_port=options["gateway_port"],
             control=options["control"],
