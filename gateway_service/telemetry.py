@@ -54,6 +54,7 @@ class LogEvent(StrEnum):
     )
     GATEWAY_GAP = "gateway.gap", "dispatches of a session may be missing; a GATEWAY_GAP task tells every group of it"
     GATEWAY_INFO = "gateway.info", "what GET /gateway/bot said: URL, shards, max_concurrency, identify budget"
+    GATEWAY_URL = "gateway.url", "Discord names another gateway URL than before; shards dial it from now on"
     IDENTIFY_FORCED = "identify.forced", "an IDENTIFY was granted out of the reserve, because it was forced"
     IDENTIFY_PACE = "identify.pace", "Discord allows another max_concurrency than before; it is followed"
     IDENTIFY_WAITING = (
@@ -95,6 +96,10 @@ class LogEvent(StrEnum):
     SESSION_RESUMED = "session.resumed", "RESUMED: the session goes on and missed dispatches were replayed"
     SHARD_CLOSED = "shard.closed", "the gateway connection ended or could not be opened; the shard reconnects"
     SHARD_DEAF = "shard.deaf", "a silent shard hears nothing with a new session either; it is left alone for a day"
+    SHARD_COUNT_REFUSED = (
+        "shard.count_refused",
+        "Discord refuses a shard of this shard count; shards that have a session go on, the reason says what to set",
+    )
     SHARD_FATAL = "shard.fatal", "Discord closed with a code after which no connection is allowed"
     SHARD_HEALED = "shard.healed", "a silent shard hears again after another connection"
     SHARD_IDENTIFYING = "shard.identifying", "the shard had its turn and sent IDENTIFY"

@@ -75,6 +75,12 @@ def _moved(name: str, move: Strike) -> Case:
     return Case(fault="F6", name=name, before=move, strike=now(Abort()), expected=RESUMED, until=_generic)
 
 
+async def _move_everything(sim: Simulator, _client: Client) -> None:
+    await sim.move_gateway()
+    sim.arm(RefuseUpgrade(503), Moment.UPGRADE, times=_HOST_FAILURES, host=_RESUME_HOST)
+    sim.abort()
+
+
 def _deaf(sim: Simulator) -> None:
     sim.inject(StallClose(None))
     sim.op7()
@@ -213,6 +219,7 @@ _F6: Final = (
         expected=RESUMED,
         until=_generic,
     ),
+    Case(fault="F6", name="generic URL moved too", act=_move_everything, expected=RESUMED, until=_generic),
     _moved("refused", now(MoveResumeUrl(_REFUSED))),
     _moved("no such name", now(MoveResumeUrl("ws://gone.invalid"))),
     _moved("no TLS", lambda sim: sim.inject(MoveResumeUrl(sim.resume_gateway_url.replace("ws:", "wss:")))),

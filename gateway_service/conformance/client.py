@@ -32,6 +32,7 @@ class Client:
             gateway_url=sim.gateway_url,
             rng=random.Random(_SEED + shard_id).random,
         )
+        self._sim = sim
         self.driver = Driver(self.machine, self)
         self.delivered: Counter[str] = Counter()
         """How often each task id was delivered."""
@@ -76,6 +77,9 @@ class Client:
 
     def cancel_permit(self) -> None:
         pass
+
+    def request_gateway_url(self) -> None:
+        self.machine.gateway_url = self._sim.gateway_url
 
     def identify_sent(self) -> None:
         pass

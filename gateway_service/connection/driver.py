@@ -17,6 +17,7 @@ from gateway_service.protocol.effects import (
     IdentifySent,
     Note,
     NoteName,
+    RequestGatewayUrl,
     RequestPermit,
     Send,
     SessionForgotten,
@@ -38,6 +39,9 @@ class Host(Protocol):
 
     def cancel_permit(self) -> None:
         """The connection that wanted the permit is gone."""
+
+    def request_gateway_url(self) -> None:
+        """Ask for the generic URL again; the answer is set as :attr:`Machine.gateway_url`."""
 
     def identify_sent(self) -> None:
         """The permit was used; pacing counts from now."""
@@ -147,6 +151,8 @@ class Driver:
                 self._host.request_permit()
             case CancelPermit():
                 self._host.cancel_permit()
+            case RequestGatewayUrl():
+                self._host.request_gateway_url()
             case IdentifySent():
                 self._host.identify_sent()
             case SessionOpened(session=session):

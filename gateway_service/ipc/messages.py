@@ -1,8 +1,8 @@
 """Every message between the supervisor and a shard process; ``type`` tells them apart on the wire.
 
 A conversation: the child says Hello, the supervisor Configure. From then on the supervisor sends Ping, Permit,
-RestartShard and at the end Drain; the child Pong, Report, the three messages about permits, Fatal and at the end
-Drained.
+GatewayUrl, RestartShard and at the end Drain; the child Pong, Report, the three messages about permits,
+GatewayUrlRequest, Fatal and at the end Drained.
 """
 
 from typing import Annotated, Any, Literal
@@ -68,6 +68,13 @@ class Permit(_Message):
     type: Literal["permit"] = "permit"
     shard_id: int
     presence: dict[str, Any] | None = None
+
+
+class GatewayUrl(_Message):
+    """The generic URL is this one from now on."""
+
+    type: Literal["gateway_url"] = "gateway_url"
+    url: str
 
 
 RestartMode = Literal["resume", "identify"]
@@ -237,6 +244,12 @@ class PermitCancel(_Message):
     shard_id: int
 
 
+class GatewayUrlRequest(_Message):
+    """The generic URL does not work any more for a shard; :class:`GatewayUrl` follows if Discord has another one."""
+
+    type: Literal["gateway_url_request"] = "gateway_url_request"
+
+
 class IdentifySent(_Message):
     """The shard used its permit just now; the spacing to the next one counts from here."""
 
@@ -260,10 +273,21 @@ class Drained(_Message):
     type: Literal["drained"] = "drained"
 
 
-SupervisorMessage = Configure | ApplyRoutes | Ping | Permit | Command | RestartShard | Drain
+SupervisorMessage = Configure | ApplyRoutes | Ping | Permit | GatewayUrl | Command | RestartShard | Drain
 """What a child receives."""
 
-ChildMessage = Hello | Pong | Report | PermitRequest | PermitCancel | IdentifySent | CommandDone | Fatal | Drained
+ChildMessage = (
+    Hello
+    | Pong
+    | Report
+    | PermitRequest
+    | PermitCancel
+    | GatewayUrlRequest
+    | IdentifySent
+    | CommandDone
+    | Fatal
+    | Drained
+)
 """What the supervisor receives."""
 
 AnySupervisorMessage = Annotated[SupervisorMessage, Field(discriminator="type")]

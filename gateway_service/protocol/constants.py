@@ -58,6 +58,8 @@ HANDOVER_CLOSE_CODE: Final = 4900
 # Sent by a client, these end its session.
 SESSION_ENDING_CLOSE_CODE: Final = 1000
 SESSION_ENDING_CLOSE_CODES: Final = frozenset({SESSION_ENDING_CLOSE_CODE, 1001})
+# WebSocket libraries refuse to send other codes (protocol §10).
+SENDABLE_CLOSE_CODES: Final = frozenset(range(3000, 5000)) | SESSION_ENDING_CLOSE_CODES
 
 
 class Opcode(IntEnum):

@@ -73,6 +73,11 @@ class CancelPermit:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestGatewayUrl:
+    """The generic URL does not work: ask Discord for it again, and set the machine's ``gateway_url`` (C1)."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdentifySent:
     """The Send just before this one carried the IDENTIFY: spacing counts from now."""
 
@@ -118,6 +123,7 @@ Effect = (
     | Deliver
     | RequestPermit
     | CancelPermit
+    | RequestGatewayUrl
     | IdentifySent
     | SessionOpened
     | SessionForgotten

@@ -113,6 +113,11 @@ class ReconnectPolicy:
             return gateway_url
         return session.resume_gateway_url if is_dialable(session.resume_gateway_url) else gateway_url
 
+    @property
+    def doubts_gateway_url(self) -> bool:
+        """Tell whether the ladder is at its end: the generic URL failed, too, so it may be another one by now (C1)."""
+        return self.host_failures > MAX_HOST_FAILURES
+
     def identify_sent(self) -> None:
         """Count an IDENTIFY against the next ones until a connection has settled."""
         self._identifies += 1

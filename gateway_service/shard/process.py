@@ -22,6 +22,7 @@ from gateway_service.ipc.messages import (
     Configure,
     Drain,
     Drained,
+    GatewayUrl,
     HistogramCounts,
     Permit,
     Ping,
@@ -183,6 +184,9 @@ class ShardProcess:
                     self._shards[shard_id].requests.perform(message)
                 case RestartShard(shard_id=shard_id, mode=mode):
                     self._shards[shard_id].restart(resume=mode == "resume")
+                case GatewayUrl(url=url):
+                    for shard in self._shards.values():
+                        shard.use_gateway(url)
                 case ApplyRoutes(routes=routes):
                     for shard in self._shards.values():
                         shard.routes = parse_routes(routes)

@@ -9,7 +9,15 @@ from typing import Any, Final
 
 from gateway_service.connection import Driver
 from gateway_service.contract import session_hash
-from gateway_service.ipc.messages import ChildMessage, Fatal, IdentifySent, PermitCancel, PermitRequest, ShardStatus
+from gateway_service.ipc.messages import (
+    ChildMessage,
+    Fatal,
+    GatewayUrlRequest,
+    IdentifySent,
+    PermitCancel,
+    PermitRequest,
+    ShardStatus,
+)
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import UNASKED_EVENTS
 from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten
@@ -136,6 +144,9 @@ class Shard:
     def cancel_permit(self) -> None:
         self._tell_supervisor(PermitCancel(shard_id=self.shard_id))
 
+    def request_gateway_url(self) -> None:
+        self._tell_supervisor(GatewayUrlRequest())
+
     def identify_sent(self) -> None:
         self._identifies += 1
         self._tell_supervisor(IdentifySent(shard_id=self.shard_id))
@@ -203,6 +214,10 @@ class Shard:
     def restart(self, *, resume: bool) -> None:
         """Make another connection at once, with the present session or with a new one."""
         self.driver.tell(lambda now: self._machine.restart(now, resume=resume))
+
+    def use_gateway(self, url: str) -> None:
+        """Dial the generic gateway at ``url`` from now on; a present connection stays."""
+        self._machine.gateway_url = url
 
     def drain(self) -> None:
         """Take no further dispatch; heartbeats go on."""

@@ -33,8 +33,7 @@ class GatewayServer:
 
     async def __aenter__(self) -> Self:
         config = self._hub.config
-        general = await self._listen(config.gateway_port)
-        self.url = f"ws://{config.host}:{_port_of(general)}"
+        await self._listen_generally(config.gateway_port)
         self._hub.resume_url = f"ws://{config.resume_host}:{_port_of(await self._listen(0))}"
         return self
 
@@ -42,6 +41,12 @@ class GatewayServer:
         # Without a closing handshake: a client that does not read would hold the end up.
         self.inject(Abort())
         await self._stack.aclose()
+
+    async def move(self) -> None:
+        """Serve ``url`` at another port and no longer at the present one; connections stay."""
+        before = self._general
+        await self._listen_generally(0)
+        before.close(close_connections=False)
 
     def connections(self, shard_id: int | None = None) -> Iterator[GatewayConnection]:
         """Return the live connections, or those whose session is of one shard."""
@@ -55,6 +60,10 @@ class GatewayServer:
         for connection in struck:
             connection.inject(fault)
         return len(struck)
+
+    async def _listen_generally(self, port: int) -> None:
+        self._general = await self._listen(port)
+        self.url = f"ws://{self._hub.config.host}:{_port_of(self._general)}"
 
     async def _listen(self, port: int) -> Server:
         return await self._stack.enter_async_context(

@@ -227,6 +227,10 @@ class Simulator:
         """End the faults of connections that last."""
         self._striker.thaw(shard_id)
 
+    async def move_gateway(self) -> None:
+        """Serve the generic gateway at another address, which ``GET /gateway/bot`` names from now on."""
+        await self._gateway.move()
+
     async def rolling_restart(self, *, every_s: float) -> None:
         """Ask one connection after the other to reconnect (op 7), as when Discord restarts its nodes."""
         for connection in self._gateway.connections():

@@ -5,21 +5,24 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from gateway_service.errors import BrokerUnavailable, StateUnavailable
+from gateway_service.ipc.messages import Configure
 from gateway_service.protocol.budget import IdentifyBudget, reserve_of
 from gateway_service.protocol.identify import IdentifyScheduler
-from gateway_service.settings import GatewayOptions
-from gateway_service.state import Namespace, SessionStore, State, open_state
+from gateway_service.settings import GatewayOptions, Routes
+from gateway_service.state import Namespace, SessionStore, State, bot_id_of, open_state
 from gateway_service.supervisor.broker_check import Connect, check_broker
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
+from gateway_service.supervisor.gateway_watch import GatewayWatch
 from gateway_service.supervisor.identify import HandOver, PermitOwner, PresenceOf, start_limit_of
 from gateway_service.supervisor.identify_journal import IdentifyJournal
 from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_run
+from gateway_service.supervisor.policy import GiveUp
 from gateway_service.supervisor.presence import PresenceProvider
 from gateway_service.telemetry import LogEvent, log_event
 
@@ -81,7 +84,50 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
     )
 
 
-def make_permits(options: GatewayOptions, plan: Bootstrap, presence_of: PresenceOf, hand_over: HandOver) -> PermitOwner:
+def configuration(
+    options: GatewayOptions, plan: Bootstrap, shard_ids: tuple[int, ...], *, gateway_url: str, routes: Routes
+) -> Configure:
+    """Return what the process of some shards works by; the URL and the routes are the present ones."""
+    return Configure(
+        token=options.token,
+        gateway_url=gateway_url,
+        num_shards=plan.num_shards,
+        shard_ids=shard_ids,
+        intents=int(options.intents),
+        compression=options.compression,
+        large_threshold=options.large_threshold,
+        broker_url=options.broker_url,
+        routes=routes.as_mapping(),
+        state_url=options.state_url,
+        outbox_max_bytes=options.outbox_max_bytes,
+        spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),
+        spool_max_bytes=options.spool_max_bytes,
+        service_shard_ids=tuple(shard_id for block in plan.blocks for shard_id in block),
+        log_level=options.log_level,
+        log_format=options.log_format,
+    )
+
+
+def make_gateway_watch(
+    options: GatewayOptions, plan: Bootstrap, use_url: Callable[[str], None], refuse_count: Callable[[GiveUp], None]
+) -> GatewayWatch:
+    """Return what asks Discord again; where the options left nothing to ask, it never does."""
+    return GatewayWatch(
+        plan.gateway_url,
+        plan.num_shards,
+        None
+        if plan.info is None
+        else partial(fetch_gateway_info, options.api_url, options.token.get_secret_value(), ONE_TRY),
+        is_url_set=options.url is not None,
+        is_count_set=options.shard_count != "auto",
+        use_url=use_url,
+        refuse_count=refuse_count,
+    )
+
+
+def make_permits(
+    options: GatewayOptions, plan: Bootstrap, gateway: GatewayWatch, presence_of: PresenceOf, hand_over: HandOver
+) -> PermitOwner:
     """Return the owner of the bot's identify permits; without an answer of Discord's in the pace of every bot."""
     info = plan.info
     budget = IdentifyBudget(
@@ -99,9 +145,7 @@ def make_permits(options: GatewayOptions, plan: Bootstrap, presence_of: Presence
         num_shards=plan.num_shards,
         presence_of=presence_of,
         hand_over=hand_over,
-        ask_discord=None
-        if info is None
-        else partial(fetch_gateway_info, options.api_url, options.token.get_secret_value(), ONE_TRY),
+        ask_discord=None if info is None else gateway.ask,
     )
 
 

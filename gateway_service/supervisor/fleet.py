@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
-from gateway_service.ipc.messages import Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
+from gateway_service.ipc.messages import GatewayUrl, Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import Opcode, shard_id_of
+from gateway_service.protocol.states import State
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.identify import PermitOwner
@@ -16,6 +17,8 @@ from gateway_service.supervisor.status import Snapshot
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
+
+_IN_SESSION: Final = frozenset({State.LIVE, State.RESUMING})
 
 
 class Fleet:
@@ -60,6 +63,16 @@ class Fleet:
     def grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
         """Hand a permit on to the process of a shard."""
         self.slot_of(shard_id).send(Permit(shard_id=shard_id, presence=presence))
+
+    def use_gateway(self, url: str) -> None:
+        """Let every shard dial the generic gateway at ``url`` from now on."""
+        for slot in self.slots:
+            slot.send(GatewayUrl(url=url))
+
+    @property
+    def has_sessions(self) -> bool:
+        """Tell whether a shard of ours has a session that Discord takes."""
+        return any(shard.state in _IN_SESSION for slot in self.slots for shard in slot.shards())
 
     def restart_shard(self, shard_id: int, mode: RestartMode) -> None:
         """Let a shard make another connection: RESUME its session at once, or end it and IDENTIFY when it may.

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from gateway_service.errors import EX_CONFIG, EX_SOFTWARE, FatalClose
+from gateway_service.errors import EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE, FatalClose
 from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS, CloseCode
 from gateway_service.supervisor.silence import MIN_HISTORY, SURPRISE
 
 # Token, API version and intents are the same for every shard of a bot, so each further shard would only spend an
-# IDENTIFY on the same answer. 4010 and 4011 are about one shard. See protocol §9, state STOPPED.
+# IDENTIFY on the same answer. See protocol §9, state STOPPED.
 WHOLE_BOT_CLOSE_CODES: Final = frozenset(
     {
         CloseCode.AUTHENTICATION_FAILED,
@@ -21,6 +21,9 @@ WHOLE_BOT_CLOSE_CODES: Final = frozenset(
     }
 )
 
+# All shards share their count, too; but those that have a session go on with it.
+SHARD_COUNT_CLOSE_CODES: Final = frozenset({CloseCode.INVALID_SHARD, CloseCode.SHARDING_REQUIRED})
+
 # timeout(1) and whoever stops a container by its process group hand one signal over twice within milliseconds. A person
 # presses Ctrl-C again no faster than this; another signal is a second wish only when some time lies in between.
 SAME_CTRL_C_S: Final = 0.25
@@ -29,8 +32,6 @@ SAME_SIGNAL_S: Final = 2.0
 # Where a person sets what Discord refused.
 _SETTING_OF: Final[Mapping[int, str]] = {
     CloseCode.AUTHENTICATION_FAILED: "DISCORD_TOKEN",
-    CloseCode.INVALID_SHARD: "GATEWAY_SHARDS, GATEWAY_SHARD_COUNT",
-    CloseCode.SHARDING_REQUIRED: "GATEWAY_SHARD_COUNT",
     CloseCode.INVALID_INTENTS: "GATEWAY_INTENTS",
     CloseCode.DISALLOWED_INTENTS: "GATEWAY_INTENTS",
 }
@@ -127,6 +128,28 @@ def fatal_close(shard_id: int, close_code: int | None, reason: str) -> FatalClos
     code = close_code or 0
     meaning, setting = FATAL_CLOSE_MEANINGS.get(code, reason), _SETTING_OF.get(code)
     return FatalClose(shard_id, code, f"{meaning} ({setting})" if setting else meaning)
+
+
+def after_refused_count(shard_id: int, close_code: int, *, used: int, is_set: bool, recommended: int | None) -> GiveUp:
+    """Decide what follows when Discord refuses a shard because of the shard count, if no other shard has a session.
+
+    Args:
+        shard_id: The shard that was closed with ``close_code``, one of :data:`SHARD_COUNT_CLOSE_CODES`.
+        close_code: Discord's.
+        used: The shard count.
+        is_set: Whether an operator set it; else it is what Discord recommended at the start.
+        recommended: What Discord recommends now; None when it does not say.
+    """
+    exit_code = EX_CONFIG
+    facts = f"GATEWAY_SHARD_COUNT is {used}" if is_set else f"GATEWAY_SHARD_COUNT is auto, which gave {used}"
+    if recommended is None:
+        facts += "; GET /gateway/bot would tell what Discord recommends"
+    else:
+        facts += f"; Discord recommends {recommended} now"
+        if not is_set and recommended != used:
+            facts += ", which the next start takes"
+            exit_code = EX_UNAVAILABLE
+    return GiveUp(str(FatalClose(shard_id, close_code, f"{FATAL_CLOSE_MEANINGS[close_code]} ({facts})")), exit_code)
 
 
 def exit_meaning(code: int) -> str:

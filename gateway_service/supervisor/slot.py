@@ -17,6 +17,7 @@ from gateway_service.ipc.messages import (
     Drain,
     Drained,
     Fatal,
+    GatewayUrlRequest,
     Hello,
     IdentifySent,
     PermitCancel,
@@ -28,13 +29,12 @@ from gateway_service.ipc.messages import (
     SupervisorMessage,
 )
 from gateway_service.supervisor.child import Child
-from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.exits import Exits, Owner
-from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.plan import as_ranges
 from gateway_service.supervisor.policy import GiveUp, Policy, Restart, exit_meaning
 from gateway_service.supervisor.states import ProcessState, ProcessTrigger, advance
 from gateway_service.supervisor.status import ProcessSnapshot, ShardBoard
+from gateway_service.supervisor.switchboard import Switchboard
 from gateway_service.supervisor.watchdog import Watchdog
 from gateway_service.telemetry import LogEvent, log_event
 
@@ -55,8 +55,7 @@ class Slot:
         *,
         command: Sequence[str],
         configure: Callable[[tuple[int, ...]], Configure],
-        permits: PermitOwner,
-        commands: Commands,
+        switchboard: Switchboard,
         owner: Owner,
         policy: Policy,
     ) -> None:
@@ -67,8 +66,7 @@ class Slot:
         """Set when its process runs, or never will."""
         self._command = command
         self._configure = configure
-        self._permits = permits
-        self._commands = commands
+        self._switchboard = switchboard
         self._owner = owner
         self._policy = policy
         self._board = ShardBoard(shard_ids)
@@ -220,8 +218,7 @@ class Slot:
             exit_code = await self._attend(child)
         finally:
             await child.release()
-            self._permits.gone(self.shard_ids)
-            self._commands.gone(self.shard_ids)
+            self._switchboard.gone(self.shard_ids)
             self._board.child_ended()
             self._forget_child()
         was_asked = self.state is ProcessState.STOPPING
@@ -267,19 +264,12 @@ class Slot:
                 if self.state is ProcessState.STARTING:
                     self._move(ProcessTrigger.ANSWER)
                     log_event(_log, logging.INFO, LogEvent.PROCESS_RUNNING, process=self.index, pid=child.pid)
-                    self._commands.running(self._board.living)
+                    self._switchboard.running(self._board.living)
             case Pong(nonce=nonce):
                 if self._watchdog is not None:
                     self._watchdog.answered(nonce)
-            case PermitRequest(shard_id=shard_id):
-                self._permits.request(shard_id)
-            case PermitCancel(shard_id=shard_id):
-                self._permits.cancel(shard_id)
-            case IdentifySent(shard_id=shard_id):
-                self._permits.sent(shard_id)
-                self._commands.identified(shard_id)
-            case CommandDone():
-                self._commands.done(message)
+            case PermitRequest() | PermitCancel() | IdentifySent() | CommandDone() | GatewayUrlRequest():
+                self._switchboard.receive(message)
             case Fatal(shard_id=shard_id, code=code, reason=reason):
                 self._stop_shard(shard_id, code, reason, child)
             case Drained():
@@ -288,7 +278,7 @@ class Slot:
                 assert_never(message)
 
     def _stop_shard(self, shard_id: int, code: int | None, reason: str, child: Child) -> None:
-        self._permits.cancel(shard_id)
+        self._switchboard.refused(shard_id)
         self._board.fatal(shard_id, reason if code is None else f"{code}: {reason}", time.time())
         if not self._board.living:
             child.channel.send(Drain(timeout_s=self._policy.drain_timeout_s))  # of what its shards still had

@@ -12,8 +12,14 @@ from typing import Any, Final, Self
 from gateway_service.errors import EX_CONFIG, EX_INTERRUPTED, EX_OK
 from gateway_service.ipc.messages import ApplyRoutes, Configure
 from gateway_service.settings import GatewayOptions, Routes
-from gateway_service.state import State, bot_id_of
-from gateway_service.supervisor.bootstrap import Bootstrap, bootstrap, make_permits
+from gateway_service.state import State
+from gateway_service.supervisor.bootstrap import (
+    Bootstrap,
+    bootstrap,
+    configuration,
+    make_gateway_watch,
+    make_permits,
+)
 from gateway_service.supervisor.broker_check import Connect, connect_once
 from gateway_service.supervisor.child import SHARD_COMMAND
 from gateway_service.supervisor.desired import Desired
@@ -21,12 +27,19 @@ from gateway_service.supervisor.fleet import Fleet
 from gateway_service.supervisor.gateway_info import Patience
 from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.live_routes import LiveRoutes, ReadRoutes
-from gateway_service.supervisor.policy import GiveUp, Policy, fatal_close, stops_whole_bot
+from gateway_service.supervisor.policy import (
+    SHARD_COUNT_CLOSE_CODES,
+    GiveUp,
+    Policy,
+    fatal_close,
+    stops_whole_bot,
+)
 from gateway_service.supervisor.signals import StopSignals
 from gateway_service.supervisor.silence import SilenceDetector
 from gateway_service.supervisor.silence_watch import SilenceWatch
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
+from gateway_service.supervisor.switchboard import Switchboard
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -156,8 +169,17 @@ class Supervisor:
 
     def shard_stopped(self, shard_id: int, code: int | None, reason: str) -> None:
         """Discord refused a shard for good: end when no shard is left, or the others would be refused as well."""
-        if stops_whole_bot(code) or not any(slot.has_shards for slot in self.fleet.slots):
+        if code in SHARD_COUNT_CLOSE_CODES:
+            self._gateway.count_refused(shard_id, code)
+        elif stops_whole_bot(code) or not any(slot.has_shards for slot in self.fleet.slots):
             self.request_stop(str(fatal_close(shard_id, code, reason)), EX_CONFIG)
+
+    def _count_refused(self, decision: GiveUp) -> None:
+        """Discord refused a shard because of the shard count: end, unless there are sessions that work with it."""
+        if self.fleet.has_sessions:
+            log_event(_log, logging.ERROR, LogEvent.SHARD_COUNT_REFUSED, reason=decision.reason)
+        else:
+            self.request_stop(decision.reason, decision.exit_code)
 
     def slot_given_up(self, index: int, decision: GiveUp) -> None:
         """A process cannot be kept alive: end, so that whoever supervises this service sees it.
@@ -201,15 +223,18 @@ class Supervisor:
             min_history=self._policy.silence_min_history, surprise=self._policy.silence_surprise
         )
         self.fleet = Fleet(plan.num_shards, desired, self._silence)
-        self.fleet.permits = permits = make_permits(self._options, plan, desired.presence_of, self.fleet.grant)
+        self._gateway = make_gateway_watch(self._options, plan, self.fleet.use_gateway, self._count_refused)
+        self.fleet.permits = permits = make_permits(
+            self._options, plan, self._gateway, desired.presence_of, self.fleet.grant
+        )
+        switchboard = Switchboard(permits, self.fleet.commands, self._gateway)
         self.fleet.slots = tuple(
             Slot(
                 index,
                 block,
                 command=self._command,
                 configure=partial(self._configure, plan),
-                permits=permits,
-                commands=self.fleet.commands,
+                switchboard=switchboard,
                 owner=self,
                 policy=self._policy,
             )
@@ -229,25 +254,8 @@ class Supervisor:
         self._serving = asyncio.create_task(self._serve(permits, plan.state), name="supervisor")
 
     def _configure(self, plan: Bootstrap, shard_ids: tuple[int, ...]) -> Configure:
-        options = self._options
-        return Configure(
-            token=options.token,
-            gateway_url=plan.gateway_url,
-            num_shards=plan.num_shards,
-            shard_ids=shard_ids,
-            intents=int(options.intents),
-            compression=options.compression,
-            large_threshold=options.large_threshold,
-            broker_url=options.broker_url,
-            routes=self._routes.current.as_mapping(),
-            state_url=options.state_url,
-            outbox_max_bytes=options.outbox_max_bytes,
-            spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),
-            spool_max_bytes=options.spool_max_bytes,
-            service_shard_ids=tuple(shard_id for block in plan.blocks for shard_id in block),
-            log_level=options.log_level,
-            log_format=options.log_format,
-        )
+        url, routes = self._gateway.url, self._routes.current
+        return configuration(self._options, plan, shard_ids, gateway_url=url, routes=routes)
 
     async def _grant_permits(self, permits: PermitOwner) -> None:
         """Let the shards of all processes ask before the first is served: the lowest ids identify first (I2)."""
@@ -263,6 +271,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 granting = group.create_task(self._grant_permits(permits), name="permits")
+                asking = group.create_task(self._gateway.run(), name="gateway-watch")
                 running = [group.create_task(slot.run(), name=f"process-{slot.index}") for slot in self.fleet.slots]
                 killing = group.create_task(self._killing.wait(), name="kill-request")
                 watch = SilenceWatch(self.fleet, self._silence, self._policy.silence_window_s)
@@ -270,6 +279,7 @@ class Supervisor:
                 await self._stopping.wait()
                 granting.cancel()
                 watching.cancel()
+                asking.cancel()
                 for slot in self.fleet.slots:
                     slot.drain()
                 ended = group.create_task(asyncio.wait(running), name="drain")

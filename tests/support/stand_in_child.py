@@ -23,7 +23,9 @@ def main():
     parser.add_argument("--exit-with", type=int, help="end with this code as soon as configured")
     parser.add_argument("--only-shard", type=int, help="misbehave only when this shard is ours")
     parser.add_argument("--slow-shard", type=int, help="take a while to start when this shard is ours")
+    parser.add_argument("--state", default="live", help="of every shard that is not refused")
     parser.add_argument("--fatal", type=int, help="tell of this close code for the first shard")
+    parser.add_argument("--lose-gateway", action="store_true", help="say that the gateway URL does not work")
     parser.add_argument("--identify", action="store_true", help="ask for permits and use them")
     parser.add_argument("--exit-after-identify", action="store_true", help="end with 1 when a permit was used")
     parser.add_argument("--ignore-drain", action="store_true")
@@ -76,6 +78,8 @@ class Child:
             return self.options.exit_with
         if self.options.fatal:
             self.send("fatal", shard_id=shard_ids[0], code=self.options.fatal, reason="told to")
+        if self.options.lose_gateway:
+            self.send("gateway_url_request")
         if self.options.say_garbage:
             self.socket.sendall(b"what?\n")
         if self.options.identify:
@@ -92,6 +96,9 @@ class Child:
         self.send("identify_sent", shard_id=shard_id)
         return 1 if self.options.exit_after_identify else None
 
+    def on_gateway_url(self, url):
+        self.note("gateway_url", url=url)
+
     def on_drain(self, timeout_s):
         self.note("drain", timeout_s=timeout_s)
         if self.options.ignore_drain:
@@ -104,7 +111,7 @@ class Child:
             return
         self.received += 1
         shards = [
-            {"shard_id": shard_id, "state": "live", "since": time.time(), "received": self.received}
+            {"shard_id": shard_id, "state": self.options.state, "since": time.time(), "received": self.received}
             for shard_id in self.shard_ids
         ]
         self.send("report", shards=shards, process={"broker": "up"})

@@ -1,6 +1,7 @@
 """A real supervisor and real processes; the processes are stand-ins that speak ipc and misbehave on request."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway_service.errors import EX_CONFIG, EX_OK, EX_SOFTWARE, BrokerUnavailable, ConfigurationError, TokenRefused
-from gateway_service.simulator import Simulator, SimulatorConfig
+from gateway_service.simulator import ScriptedAnswer, Simulator, SimulatorConfig
 from gateway_service.supervisor import Policy, Supervisor
 from tests.support.stand_ins import accept, is_alive, visible_to_others
 from tests.support.waiting import until
@@ -137,6 +138,40 @@ async def test_a_refusal_of_one_shard_leaves_the_others(supervise, journal):
         await until(lambda: len(journal("configured")) == 2)
 
     assert journal("configured")[1]["shard_ids"] == [1]
+
+
+@pytest.mark.parametrize("code", [4010, 4011])
+async def test_a_refused_shard_count_ends_a_service_without_sessions(supervise, code, caplog):
+    async with (
+        Simulator(SimulatorConfig(shards=8)) as discord,
+        supervise(
+            *("--fatal", str(code), "--only-shard", "1", "--state", "permit_wait"),
+            processes=2,
+            api_url=discord.api_url,
+            token=discord.token,
+            url=None,
+        ) as supervisor,
+    ):
+        assert await supervisor.wait() == EX_CONFIG
+
+    [stopping] = [record.event_fields for record in caplog.records if record.message == "service.stopping"]
+    assert "GATEWAY_SHARD_COUNT is 2; Discord recommends 8 now" in stopping["reason"]
+
+
+async def test_a_gateway_that_does_not_work_any_more_is_asked_for_again(supervise, journal):
+    limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
+    gone = {"url": "ws://127.0.0.1:9", "shards": 2, "session_start_limit": limit}
+    async with Simulator() as discord:
+        discord.answer("/gateway/bot", ScriptedAnswer(status=200, body=json.dumps(gone).encode()))
+        async with supervise(
+            "--lose-gateway", "--only-shard", "1", processes=2, api_url=discord.api_url, token=discord.token, url=None
+        ) as supervisor:
+            await until(lambda: len(journal("gateway_url")) == 2)
+            os.kill(supervisor.snapshot().processes[0].pid, signal.SIGKILL)
+            await until(lambda: len(journal("configured")) == 3)
+
+    assert {entry["url"] for entry in journal("gateway_url")} == {discord.gateway_url}
+    assert [entry["gateway_url"] for entry in journal("configured")] == [gone["url"], gone["url"], discord.gateway_url]
 
 
 async def test_the_service_ends_when_no_shard_is_left(supervise):

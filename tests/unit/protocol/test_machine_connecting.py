@@ -3,7 +3,14 @@ import dataclasses
 import pytest
 
 from gateway_service.errors import LocalProtocolError
-from gateway_service.protocol.effects import CancelPermit, Close, Dial, IdentifySent, RequestPermit
+from gateway_service.protocol.effects import (
+    CancelPermit,
+    Close,
+    Dial,
+    IdentifySent,
+    RequestGatewayUrl,
+    RequestPermit,
+)
 from tests.support.machine import closed, endings, forgotten, noted, sent
 
 
@@ -47,6 +54,16 @@ def test_it_is_forgotten_once(make_shell, stored_session):
     shell.perform(shell.machine.finish(4900, shell.now))
 
     assert not forgotten(shell.start())
+
+
+def test_without_a_session_the_generic_url_is_asked_for_again_with_every_dial_after_the_third(shell):
+    shell.start()
+    asked = []
+    for _ in range(5):
+        asked.append(RequestGatewayUrl() in shell.dial_failed())
+        shell.wait_until_dial()
+
+    assert asked == [False, False, False, True, True]
 
 
 @pytest.mark.parametrize("status", [None, 429, 503])

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS, RESUME_STALL_S
-from gateway_service.protocol.effects import RequestPermit, SessionOpened, Stopped
+from gateway_service.protocol.effects import RequestGatewayUrl, RequestPermit, SessionOpened, Stopped
 from tests.support.machine import closed, delivered, endings, forgotten, noted, payload, sent
 
 GENERIC = "wss://gateway.discord.gg/?v=10&encoding=json"
@@ -125,6 +125,30 @@ def test_three_dead_dials_lead_to_the_generic_url_with_a_resume(shell):
 
     assert urls == [RESUME, RESUME, RESUME, GENERIC]
     assert sent(shell.hello())[0][0] == 6
+
+
+def test_a_generic_url_that_fails_too_is_asked_for_again_and_the_answer_is_dialled_with_a_resume(shell):
+    shell.to_live()
+    shell.lost()
+    asked = []
+    for _ in range(4):
+        shell.wait_until_dial()
+        asked.append(RequestGatewayUrl() in shell.dial_failed())
+    shell.machine.gateway_url = "wss://elsewhere.discord.gg"
+    _, dial = shell.wait_until_dial()
+    shell.connected()
+
+    assert asked == [False, False, False, True]
+    assert dial.url.startswith("wss://elsewhere.discord.gg/")
+    assert sent(shell.hello())[0][0] == 6
+
+
+def test_a_new_generic_url_leaves_the_sessions_host_the_first_choice(shell):
+    shell.to_live()
+    shell.machine.gateway_url = "wss://elsewhere.discord.gg"
+    shell.lost()
+
+    assert shell.wait_until_dial()[1].url == RESUME
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@ import signal
 
 import pytest
 
-from gateway_service.errors import EX_CONFIG, EX_OK, EX_SOFTWARE
+from gateway_service.errors import EX_CONFIG, EX_OK, EX_SOFTWARE, EX_UNAVAILABLE
 from gateway_service.protocol.constants import FATAL_CLOSE_CODES, CloseCode
 from gateway_service.supervisor.policy import (
     GiveUp,
     Policy,
     Restart,
     after_exit,
+    after_refused_count,
     exit_meaning,
     fatal_close,
     has_failed_to_start,
@@ -91,6 +92,29 @@ def test_a_fatal_close_says_what_helps(code):
 
 def test_a_fatal_close_names_the_setting():
     assert str(fatal_close(3, 4014, "")).endswith("(GATEWAY_INTENTS)")
+
+
+@pytest.mark.parametrize(
+    ("is_set", "recommended", "facts", "exit_code"),
+    [
+        (True, 8, "GATEWAY_SHARD_COUNT is 4; Discord recommends 8 now", EX_CONFIG),
+        (True, None, "GATEWAY_SHARD_COUNT is 4; GET /gateway/bot would tell what Discord recommends", EX_CONFIG),
+        (False, 4, "GATEWAY_SHARD_COUNT is auto, which gave 4; Discord recommends 4 now", EX_CONFIG),
+        (
+            False,
+            8,
+            "GATEWAY_SHARD_COUNT is auto, which gave 4; Discord recommends 8 now, which the next start takes",
+            EX_UNAVAILABLE,
+        ),
+    ],
+)
+def test_a_refused_shard_count_is_told_with_the_one_that_discord_recommends(is_set, recommended, facts, exit_code):
+    decision = after_refused_count(3, 4011, used=4, is_set=is_set, recommended=recommended)
+
+    assert decision.reason == (
+        f"Discord closed shard 3 with 4011: this shard would hold too many guilds; raise GATEWAY_SHARD_COUNT ({facts})"
+    )
+    assert decision.exit_code == exit_code
 
 
 def test_a_fatal_close_without_a_known_code_keeps_its_reason():
