@@ -17,6 +17,7 @@ Examples:
   gateway-service start                            every shard that Discord recommends
   gateway-service start --shard-count 32           32 shards, all of them here
   gateway-service start --shard-count 32 --shards 0-15 --processes 8
+  gateway-service start --shard-count 32 --shards-per-pod 8 --ordinal 3     shards 24 to 31
   gateway-service start --intents UNPRIVILEGED,MESSAGE_CONTENT
   gateway-service start --presence '{"status": "idle"}'
   gateway-service start --presence my_bot.presence:for_shard

@@ -1,5 +1,6 @@
 """The options of a gateway service as one typed, frozen object."""
 
+import socket
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from gateway_service.protocol.constants import (
     Compression,
     Intents,
 )
-from gateway_service.settings import urls, values
+from gateway_service.settings import pods, urls, values
 from gateway_service.settings.routes import Routes, parse_routes
 from gateway_service.settings.table import BY_NAME
 from gateway_service.settings.urls import Address, SecretUrl
@@ -45,8 +46,27 @@ _percent = partial(values.whole_number, at_least=0, at_most=90)
 _large_threshold = partial(values.whole_number, at_least=MIN_LARGE_THRESHOLD, at_most=MAX_LARGE_THRESHOLD)
 
 
+def _shards_per_pod(value: object, info: ValidationInfo) -> int | None:
+    return pods.parse_shards_per_pod(value, info.data.get("shard_count"))
+
+
+def _ordinal(value: object, info: ValidationInfo) -> int | None:
+    if not {"shard_count", "shards_per_pod"} <= info.data.keys():  # one was refused itself, which is enough
+        return None
+    per_pod = info.data["shards_per_pod"]
+    ordinal = pods.parse_ordinal(value, is_pod=per_pod is not None, host_name=socket.gethostname())
+    if ordinal is not None:
+        pods.shards_of_pod(ordinal, per_pod, info.data["shard_count"])  # there are some
+    return ordinal
+
+
 def _shards(value: object, info: ValidationInfo) -> tuple[int, ...] | None:
-    return values.parse_shards(value, info.data.get("shard_count", "auto"))  # absent when it was refused itself
+    shard_ids = values.parse_shards(value, info.data.get("shard_count", "auto"))
+    if info.data.get("ordinal") is None:
+        return shard_ids
+    if shard_ids is not None:
+        raise values.BadValue("names the shards that run here, and shards_per_pod does too; keep one")
+    return pods.shards_of_pod(info.data["ordinal"], info.data["shards_per_pod"], info.data["shard_count"])
 
 
 class _Options(BaseModel):
@@ -130,8 +150,11 @@ class GatewayOptions(_Options):
 
     token: Annotated[SecretStr, PlainValidator(values.parse_token)]
     shard_count: Annotated[int | Literal["auto"], PlainValidator(values.parse_shard_count)]
+    shards_per_pod: Annotated[int | None, PlainValidator(_shards_per_pod)]
+    ordinal: Annotated[int | None, PlainValidator(_ordinal)]
+    """None without ``shards_per_pod``; with it, which pod this is."""
     shards: Annotated[tuple[int, ...] | None, PlainValidator(_shards)]
-    """Sorted shard ids; None means all of ``shard_count``."""
+    """Sorted shard ids, those of the pod where it is one; None means all of ``shard_count``."""
     processes: Annotated[int | None, PlainValidator(values.parse_processes)]
     """None means one per CPU core."""
     intents: Annotated[Intents, PlainValidator(values.parse_intents)]
@@ -170,6 +193,8 @@ class GatewayOptions(_Options):
         token: str | SecretStr | None,
         shard_count: int | str = "auto",
         shards: str | int | range | Iterable[int | range | str] | None = None,
+        shards_per_pod: int | str | None = None,
+        ordinal: int | str | None = None,
         processes: int | str | None = None,
         intents: int | str | Iterable[str] = UNPRIVILEGED_INTENTS,
         presence: PresenceSource | None = None,

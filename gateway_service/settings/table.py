@@ -63,6 +63,22 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         meaning="The shards that run here: '0-3,8,9'.",
     ),
     Setting(
+        name="shards_per_pod",
+        env="GATEWAY_SHARDS_PER_POD",
+        flag="--shards-per-pod",
+        metavar="N",
+        default="",
+        meaning="Instead of naming shards: pod 0 runs the first N, pod 1 the next N, the last one what is left.",
+    ),
+    Setting(
+        name="ordinal",
+        env="GATEWAY_ORDINAL",
+        flag="--ordinal",
+        metavar="N",
+        default="the number at the end of the host name",
+        meaning="Which of these pods this is, from 0; a StatefulSet names its pods so.",
+    ),
+    Setting(
         name="processes",
         env="GATEWAY_PROCESSES",
         flag="--processes",
