@@ -16,6 +16,7 @@ GatewayServiceError
 │   ├── LocalProtocolError    we were about to break Discord's rules
 │   │   └── PayloadTooLong, CommandQueueFull, ShardEnding
 │   └── RemoteProtocolError   the peer sent what Discord's documentation forbids
+│       └── MessageTooLong    a message, or what it inflates to, is larger than we take
 ├── ControlError              see refusals.py
 └── ConnectFailed             no WebSocket to the gateway was opened
 """
@@ -164,6 +165,17 @@ class ShardEnding(LocalProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The server sent something it must not send; the connection cannot be trusted any more."""
+
+
+class MessageTooLong(RemoteProtocolError):
+    """A message, or what it inflates to, has more than ``max_bytes``; it was not read further."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes)
+        self.max_bytes = max_bytes
+
+    def __str__(self) -> str:
+        return f"a message inflates to more than {self.max_bytes} bytes"
 
 
 class ConnectFailed(GatewayServiceError):

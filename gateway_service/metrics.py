@@ -91,12 +91,20 @@ METRICS: Final[Mapping[str, Metric]] = {
             "gateway_reconnects_total",
             "counter",
             "reconnects",
-            ("code",),
-            "Ended gateway connections by Discord's close code; none without one, other for unknown ones.",
+            ("cause", "code"),
+            "Ended gateway connections by cause (as in shard.closed) and by Discord's close code: none without one, "
+            "other for unknown ones.",
         ),
         Metric("gateway_resumes_total", "counter", "resumes", ("shard",), "RESUMED received."),
-        Metric("gateway_spool_bytes", "gauge", "bytes", ("process",), "Waiting on disk for the broker."),
         Metric("gateway_shard_up", "gauge", "0 or 1", ("shard",), "Whether the shard is live."),
+        Metric(
+            "gateway_silences_total",
+            "counter",
+            "events",
+            ("outcome",),
+            "Shards that ACKed and heard nothing: resume and identify are cures begun, healed and given_up their ends.",
+        ),
+        Metric("gateway_spool_bytes", "gauge", "bytes", ("process",), "Waiting on disk for the broker."),
     )
 }
 """Every metric, listed once; docs/metrics.md is made from it."""

@@ -24,6 +24,7 @@ LEVELS: Final = {
     "lifeline": 1,
     "metrics": 1,
     "refusals": 1,
+    "sqlite_file": 1,
     "telemetry": 1,
     "settings": 2,
     "topology": 2,
@@ -81,7 +82,7 @@ BORDERS: Final = {
     "prometheus_client": {"control", "worker"},
     "httpx": {"supervisor", "control", "worker"},
     "zstandard": {"protocol", "simulator"},
-    "sqlite3": {"state", "publisher", "dev"},
+    "sqlite3": {"sqlite_file", "state", "publisher", "dev"},
     # The options of `celery worker` are click's.
     "click": {"cli", "conformance", "dev", "simulator", "worker", "control"},
     "rich": {"cli", "conformance", "dev", "simulator", "doctor"},

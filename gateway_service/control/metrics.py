@@ -35,7 +35,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Any]:
         snapshot = self._control.host.service.snapshot()
-        sources = {**_SHARD_SAMPLES, **_PROCESS_SAMPLES, **_BUDGET_SAMPLES}
+        sources = {**_SHARD_SAMPLES, **_PROCESS_SAMPLES, **_SERVICE_SAMPLES}
         for metric in METRICS.values():
             if metric.name == "gateway_control_calls_total":
                 samples: Iterable[Sample] = self._control.calls.items()
@@ -80,11 +80,11 @@ def _of_statuses(number: Callable[[Any], float | HistogramCounts]) -> _Source:
 
 
 def _reconnects(snapshot: Snapshot) -> Iterable[Sample]:
-    by_code: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for process in snapshot.processes:
         if process.status is not None:
-            by_code.update(process.status.reconnects_by_code)
-    return [((code,), count) for code, count in sorted(by_code.items())]
+            counts.update({(cause, code): count for cause, code, count in process.status.reconnects})
+    return sorted(counts.items())
 
 
 def _rungs(snapshot: Snapshot) -> Iterable[Sample]:
@@ -123,9 +123,10 @@ _PROCESS_SAMPLES: Final[dict[str, _Source]] = {
     "gateway_reconnects_total": _reconnects,
     "gateway_spool_bytes": _of_statuses(lambda status: status.spool_bytes),
 }
-_BUDGET_SAMPLES: Final[dict[str, _Source]] = {
+_SERVICE_SAMPLES: Final[dict[str, _Source]] = {
     "gateway_identify_breaker_open": lambda snapshot: [((), float(snapshot.identify_budget.breaker == "open"))],
     "gateway_identify_budget_remaining": lambda snapshot: [((), snapshot.identify_budget.remaining)],
     "gateway_identify_budget_reserve": lambda snapshot: [((), snapshot.identify_budget.reserve)],
     "gateway_identify_waiting": lambda snapshot: [((), snapshot.identify_budget.waiting)],
+    "gateway_silences_total": lambda snapshot: [((outcome,), count) for outcome, count in snapshot.silences.items()],
 }

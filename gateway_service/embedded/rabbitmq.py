@@ -27,7 +27,7 @@ disk_free_limit.absolute = 50MB
 
 _PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME: Final = b"\x01"
-_CONTROL_TIMEOUT_S: Final = 30.0
+_CONTROL_TIMEOUT_S: Final = 120.0
 
 
 def find_rabbitmq(program: str = "rabbitmq-server") -> Path | None:

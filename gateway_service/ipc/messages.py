@@ -218,8 +218,8 @@ class ProcessStatus(_Message):
     confirm_latency: HistogramCounts = HistogramCounts()
     """From the socket to the broker's confirm."""
     heartbeat_latency: HistogramCounts = HistogramCounts()
-    reconnects_by_code: dict[str, int] = {}
-    """Ended connections by Discord's close code, ``none`` or ``other``."""
+    reconnects: tuple[tuple[str, str, int], ...] = ()
+    """How many connections ended, by cause and by Discord's close code, ``none`` or ``other``."""
 
 
 class Report(_Message):

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import zstandard
 
-from gateway_service.errors import RemoteProtocolError
+from gateway_service.errors import MessageTooLong, RemoteProtocolError
 from gateway_service.protocol.constants import MAX_MESSAGE_BYTES, Compression
 
 _ZLIB_SUFFIX: Final = b"\x00\x00\xff\xff"
@@ -21,6 +21,7 @@ class Inflater(Protocol):
         """Return the message that ``frame`` completes; None when more frames are needed.
 
         Raises:
+            MessageTooLong: The message would take more memory than we give it.
             RemoteProtocolError: The stream is broken; nothing after it on this connection can be read.
         """
 
@@ -37,7 +38,7 @@ class _Plain:
     def feed(self, frame: bytes | str) -> bytes | None:
         text = frame.encode("utf-8", "surrogatepass") if isinstance(frame, str) else frame
         if len(text) > self._max_message_bytes:
-            raise RemoteProtocolError(f"a message of {len(text)} bytes")
+            raise MessageTooLong(self._max_message_bytes)
         return text
 
 
@@ -55,7 +56,7 @@ class _ZlibStream:
         if self._pending or not frame.endswith(_ZLIB_SUFFIX):
             self._pending += frame
             if len(self._pending) > self._max_message_bytes:
-                raise RemoteProtocolError("an unfinished zlib message is too long")
+                raise MessageTooLong(self._max_message_bytes)
             if not self._pending.endswith(_ZLIB_SUFFIX):
                 return None
             frame = bytes(self._pending)
@@ -66,7 +67,7 @@ class _ZlibStream:
             raise RemoteProtocolError(f"zlib: {exc}") from exc
         context = self._context
         if context.unconsumed_tail:
-            raise RemoteProtocolError(f"a message inflates to more than {self._max_message_bytes} bytes")
+            raise MessageTooLong(self._max_message_bytes)
         if context.eof:
             raise RemoteProtocolError("the zlib stream ended")
         return text
@@ -86,7 +87,7 @@ class _ZstdStream:
         except zstandard.ZstdError as exc:
             raise RemoteProtocolError(f"zstd: {exc}") from exc
         if len(text) > self._max_message_bytes:
-            raise RemoteProtocolError(f"a message inflates to more than {self._max_message_bytes} bytes")
+            raise MessageTooLong(self._max_message_bytes)
         if self._context.eof:
             raise RemoteProtocolError("the zstd frame ended")
         return text
@@ -101,7 +102,7 @@ class _ZstdStream:
             parts.append(part)
             size += len(part)
             if size > self._max_message_bytes:
-                raise RemoteProtocolError(f"a message inflates to more than {self._max_message_bytes} bytes")
+                raise MessageTooLong(self._max_message_bytes)
         return b"".join(parts)
 
 

@@ -25,7 +25,7 @@ from gateway_service.protocol.identity import DEFAULT_PROPERTIES, Identity
 from gateway_service.protocol.lifecycle import Lifecycle
 from gateway_service.protocol.payloads import Payload, decode
 from gateway_service.protocol.progress import CLASSIFIED_EVENTS, SessionProgress, session_id_of_ready
-from gateway_service.protocol.reconnect import Cause
+from gateway_service.protocol.reconnect import Cause, cause_of
 from gateway_service.protocol.session import Session
 from gateway_service.protocol.states import State, Trigger, can_advance
 from gateway_service.protocol.wire import Wire
@@ -187,7 +187,7 @@ class Machine(Lifecycle):
             ):
                 return self._receive_special(wire, payload, now)
         except RemoteProtocolError as exc:
-            return self._retry(Cause.BROKEN_STREAM, now, reason=str(exc))
+            return self._retry(cause_of(exc), now, reason=str(exc))
         progress.received_seq = seq
         return (Deliver(event, seq, raw, guild_id_of(event, data), None),)
 

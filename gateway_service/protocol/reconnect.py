@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from gateway_service.errors import MessageTooLong, RemoteProtocolError
 from gateway_service.protocol.address import is_dialable
 from gateway_service.protocol.constants import (
     NEW_SESSION_CLOSE_CODES,
@@ -51,10 +52,16 @@ class Cause(StrEnum):
     SESSION_INVALID = "session_invalid"
     SESSION_RESUMABLE = "session_resumable"
     BROKEN_STREAM = "broken_stream"
+    TOO_LONG = "too_long"
     UNREADABLE = "unreadable"
     SEND_LIMIT = "send_limit"
     OPERATOR = "operator"
     NEW_SESSION = "new_session"
+
+
+def cause_of(error: RemoteProtocolError) -> Cause:
+    """Return why a connection ends on which Discord sent what it must not send."""
+    return Cause.TOO_LONG if isinstance(error, MessageTooLong) else Cause.BROKEN_STREAM
 
 
 # We left, and nothing failed.

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, Self
 
-# A broker that confirms at all does so within milliseconds, on a slow network of replicas within tenths of a second.
-LAGGING_AFTER_S: Final = 1.0
+# A broker that confirms at all does so within milliseconds, on a slow network of replicas within tenths of a second;
+# and a process that starts has the first dispatches before it has connected.
+LATE_AFTER_S: Final = 1.0
 # Long enough to sit out a hiccup in memory, short enough that a crash in an outage leaves Discord little to replay.
 SPOOL_AFTER_S: Final = 5.0
 
@@ -23,7 +24,7 @@ class Rung(StrEnum):
 
     CONFIRMING = "confirming", "the broker confirms as fast as dispatches come"
     LAGGING = "lagging", "the broker is connected and its confirms are late"
-    MEMORY = "memory", "the broker is down or takes nothing; dispatches wait in memory"
+    MEMORY = "memory", "the broker is down or takes nothing, and dispatches have waited in memory for a second"
     SPOOL = "spool", "dispatches wait on disk, the newest in memory; they go out in order before anything newer"
     SUSPENDED = (
         "suspended",
@@ -45,9 +46,9 @@ def rung_of(*, is_suspended: bool, spool_rows: int, pending: int, is_broker_up: 
         return Rung.SUSPENDED
     if spool_rows:
         return Rung.SPOOL
-    if pending and not is_broker_up:
-        return Rung.MEMORY
-    return Rung.LAGGING if pending and confirm_lag_s >= LAGGING_AFTER_S else Rung.CONFIRMING
+    if not pending or confirm_lag_s < LATE_AFTER_S:
+        return Rung.CONFIRMING
+    return Rung.LAGGING if is_broker_up else Rung.MEMORY
 
 
 _ORDER: Final = {rung: index for index, rung in enumerate(Rung)}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
 from gateway_service.publisher.envelope import ENVELOPE_OVERHEAD_BYTES, Envelope
+from gateway_service.sqlite_file import cure, is_damage, open_file, primary_code, transaction
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
@@ -39,18 +40,7 @@ _SUMMARY: Final = """
 """
 # A JSON name may hold lone surrogates, which are no text to SQLite.
 _SURROGATES: Final = "surrogatepass"
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 BUSY: Final = "another process has it"
-_CURES: Final = {
-    sqlite3.SQLITE_BUSY: BUSY,
-    sqlite3.SQLITE_READONLY: "it cannot be written; give this user the right to write the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give this user the right to write the file and its folder",
-    sqlite3.SQLITE_PERM: "it cannot be opened; give this user the right to write the file and its folder",
-    sqlite3.SQLITE_CORRUPT: "it is damaged",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite file",
-    sqlite3.SQLITE_FULL: "the disk is full; make room",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write it; is it full?",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +76,8 @@ class SpoolFile:
         self.path = path
         self._next_row = 1
         with self._errors_mapped():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not path.exists():
-                path.touch(mode=0o600)  # it holds chat content
-            self._connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+            # What is in here counts as safe, so a power cut must not take it.
+            self._connection = open_file(path, timeout_s=0.0, synchronous="FULL", is_exclusive=True)
             try:
                 self._prepare()
             except BaseException:
@@ -119,7 +107,7 @@ class SpoolFile:
             )
             for row, each in zip(rows, envelopes, strict=True)
         ]
-        with self._errors_mapped(), self._transaction():
+        with self._errors_mapped(), transaction(self._connection):
             self._connection.executemany("INSERT INTO dispatches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         self._next_row = rows.stop
         return rows
@@ -152,7 +140,7 @@ class SpoolFile:
 
     def delete(self, rows: Sequence[int]) -> None:
         """Remove rows in one transaction."""
-        with self._errors_mapped(), self._transaction():
+        with self._errors_mapped(), transaction(self._connection):
             self._connection.executemany("DELETE FROM dispatches WHERE id = ?", [(row,) for row in rows])
 
     def contents(self) -> list[Rows]:
@@ -192,11 +180,7 @@ class SpoolFile:
             path.unlink(missing_ok=True)
 
     def _prepare(self) -> None:
-        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        # What is in here counts as safe, so a power cut must not take it. See SQLite: PRAGMA synchronous.
-        self._connection.execute("PRAGMA synchronous = FULL")
-        with self._transaction():
+        with transaction(self._connection):
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 self._connection.execute(_SCHEMA)
@@ -206,24 +190,12 @@ class SpoolFile:
         self._next_row = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM dispatches").fetchone()[0]
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                self._connection.execute("ROLLBACK")
-            raise
-
-    @contextlib.contextmanager
     def _errors_mapped(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as exc:
-            code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-            error = SpoolCorrupt if code in _DAMAGED else SpoolUnavailable
-            raise error(str(self.path), _CURES.get(code, str(exc))) from exc
+            error = SpoolCorrupt if is_damage(exc) else SpoolUnavailable
+            raise error(str(self.path), BUSY if primary_code(exc) == sqlite3.SQLITE_BUSY else cure(exc)) from exc
         except UnicodeDecodeError as exc:
             raise SpoolCorrupt(str(self.path), "it is damaged") from exc
         except OSError as exc:

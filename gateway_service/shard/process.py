@@ -77,7 +77,7 @@ class ShardProcess:
         self._shards: dict[int, Shard] = {}
         self._rung = Rung.CONFIRMING
         self._heartbeats = Histogram()
-        self._codes: Counter[str] = Counter()
+        self._endings: Counter[tuple[str, str]] = Counter()
         self._changed = asyncio.Event()
         self._drain_timeout_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
@@ -144,7 +144,7 @@ class ShardProcess:
             self._tell_supervisor,
             routes=parse_routes(configure.routes),
             heartbeats=self._heartbeats,
-            codes=self._codes,
+            endings=self._endings,
         )
 
     def _stored_ledgers(self, state: State) -> list[SessionLedger]:
@@ -264,7 +264,7 @@ class ShardProcess:
             max_rss_bytes=usage.ru_maxrss * _RSS_UNIT_BYTES,
             confirm_latency=HistogramCounts.of(self._publisher.confirm_latency),
             heartbeat_latency=HistogramCounts.of(self._heartbeats),
-            reconnects_by_code=dict(self._codes),
+            reconnects=tuple((*of, count) for of, count in self._endings.items()),
         )
         return Report(shards=tuple(shard.status() for shard in self._shards.values()), process=process)
 

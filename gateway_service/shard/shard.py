@@ -51,7 +51,7 @@ class Shard:
         *,
         routes: Routes,
         heartbeats: Histogram,
-        codes: Counter[str],
+        endings: Counter[tuple[str, str]],
     ) -> None:
         """Make the host of ``machine``.
 
@@ -63,7 +63,7 @@ class Shard:
             tell_supervisor: Sends a message.
             routes: What is published of what comes in.
             heartbeats: Gets the latency of each heartbeat.
-            codes: Gets the close code of each connection that ended.
+            endings: Gets the cause and the close code of each connection that ended.
         """
         self.routes = routes
         """May be replaced at any time; they decide about what comes in from then on."""
@@ -91,7 +91,7 @@ class Shard:
         self._since = time.time()
         self._latency_s: float | None = None
         self._heartbeats = heartbeats
-        self._codes = codes
+        self._endings = endings
         self._resumes = 0
         self._identifies = 0
         self._heard = 0
@@ -170,7 +170,7 @@ class Shard:
     def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:
         if name == "connection.ended":
             self._reconnects += 1
-            self._codes[code_label(fields.get("code"))] += 1
+            self._endings[fields["cause"], code_label(fields["code"])] += 1
         elif name == "session.resumed":
             self._resumes += 1
         if (book := self._book) is not None:

@@ -1,6 +1,5 @@
 """Runs in one SQLite file, shared by the workers of this host."""
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gateway_service.sqlite_file import open_file
 from gateway_service.state.once import Claim, Done, Granted, Held
 from gateway_service.state.sqlite_errors import sqlite_errors_mapped
 
@@ -38,13 +38,8 @@ class SqliteOnce:
         self._lock = threading.Lock()
         self._tidy_at = 0.0
         with sqlite_errors_mapped(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
             # What the operating system has is kept when a worker is killed; only a power cut may lose the last runs.
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection = open_file(self._path, timeout_s=_BUSY_TIMEOUT_S, synchronous="NORMAL")
             self._connection.executescript(_SCHEMA)
 
     def begin(self, key: str, owner: str, lease_s: float) -> Claim:

@@ -1,7 +1,6 @@
 """State in one SQLite file on this machine, shared by the supervisor and all shard processes."""
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
+from gateway_service.sqlite_file import open_file, transaction
 from gateway_service.state.claims import Claims
 from gateway_service.state.namespace import Namespace
 from gateway_service.state.ports import IdentifyRecord
@@ -115,7 +115,7 @@ class SqliteState:
         gone = [(bot_id, num_shards, shard_id) for shard_id in forgotten]
         rows = [(bot_id, num_shards, session.shard_id, session.to_json()) for session in sessions]
         accounts = [(bot_id, each.session, each.num_shards, each.shard_id, each.opened_at, each) for each in ledgers]
-        with self._in_use(), self._transaction():
+        with self._in_use(), transaction(self._connection):
             execute_many = self._connection.executemany
             execute_many("DELETE FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?", gone)
             execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", rows)
@@ -143,7 +143,7 @@ class SqliteState:
         return [IdentifyRecord(*row) for row in rows]
 
     def record_identify(self, shard_id: int, sent_at: float) -> int:
-        with self._in_use(), self._transaction():
+        with self._in_use(), transaction(self._connection):
             number = self._connection.execute(
                 "INSERT INTO identifies (bot_id, num_shards, shard_id, sent_at) VALUES (?, ?, ?, ?)",
                 (self._namespace.bot_id, self._namespace.num_shards, shard_id, sent_at),
@@ -167,7 +167,7 @@ class SqliteState:
 
     def desire(self, changes: Mapping[str, str | None]) -> None:
         bot_id = self._namespace.bot_id
-        with self._in_use(), self._transaction():
+        with self._in_use(), transaction(self._connection):
             self._connection.executemany(
                 "DELETE FROM desired WHERE bot_id = ? AND name = ?", [(bot_id, name) for name in changes]
             )
@@ -191,12 +191,9 @@ class SqliteState:
                 self._claims = None
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._path.exists():
-            self._path.touch(mode=0o600)  # with the token, a session id lets anybody read what the bot receives
-        self._connection = sqlite3.connect(
-            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
-        )
+        # A crash of the machine may lose the last commits; what they said about sessions is minutes old anyway when the
+        # machine is back.
+        self._connection = open_file(self._path, timeout_s=self._busy_timeout_s, synchronous="NORMAL")
         try:
             self._prepare()
             self._file = _identity_of(self._path)
@@ -215,12 +212,7 @@ class SqliteState:
             raise StateUnavailable(str(self._path), "it was removed or replaced while in use; it is made again")
 
     def _prepare(self) -> None:
-        # In WAL mode a crash of this program loses nothing with NORMAL; only a crash of the machine may lose the last
-        # commits, and then what they said about sessions is minutes old anyway when the machine is back.
-        # See SQLite: PRAGMA synchronous.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        with self._transaction():
+        with transaction(self._connection):
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for table in _SCHEMA:
@@ -232,18 +224,6 @@ class SqliteState:
                 )
             # Also when it says so already: a file that cannot be written would only fail at the first session.
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Write-lock the file from the start: a read lock that grows fails at once when two processes try it."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                self._connection.execute("ROLLBACK")
-            raise
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:

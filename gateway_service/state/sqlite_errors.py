@@ -7,17 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway_service.errors import StateUnavailable
+from gateway_service.sqlite_file import cure, primary_code
 
-_CURES: Final[Mapping[int, str]] = {
-    sqlite3.SQLITE_BUSY: "another program has it locked; close that program",
-    sqlite3.SQLITE_LOCKED: "another program has it locked; close that program",
-    sqlite3.SQLITE_READONLY: "it cannot be written; give this user the right to write the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give this user the right to read and write the file and its folder",
-    sqlite3.SQLITE_PERM: "it cannot be opened; give this user the right to read and write the file and its folder",
-    sqlite3.SQLITE_NOTADB: "it is no SQLite file; move it away or name another file",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away (shards will IDENTIFY instead of RESUME)",
-    sqlite3.SQLITE_FULL: "the disk is full; make room",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write it",
+_MORE: Final[Mapping[int, str]] = {
+    sqlite3.SQLITE_NOTADB: "; move it away or name another file",
+    sqlite3.SQLITE_CORRUPT: "; move it away (shards will IDENTIFY instead of RESUME)",
 }
 
 
@@ -27,7 +21,6 @@ def sqlite_errors_mapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        primary_code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-        raise StateUnavailable(str(path), _CURES.get(primary_code, str(exc))) from exc
+        raise StateUnavailable(str(path), cure(exc) + _MORE.get(primary_code(exc), "")) from exc
     except OSError as exc:
         raise StateUnavailable(str(path), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc

@@ -28,6 +28,9 @@ FORGETTING: Final = 0.5 ** (1 / (4 * HISTORY))
 REST: Final = 4 * HISTORY
 
 
+_ENDS: Final = ("given_up", "healed")
+
+
 class Cure(StrEnum):
     """What to do about a deaf shard."""
 
@@ -99,7 +102,7 @@ class SilenceDetector:
         """Talkative shards at the last look."""
         self._talking = 0
         """Those of them that heard something in its window."""
-        self.counts: Counter[str] = Counter()
+        self.counts = Counter(dict.fromkeys((*Cure, *_ENDS), 0))
         """Cures begun, by their name, and how they ended: ``healed``, ``given_up``."""
 
     def look(self, heard: Mapping[int, int | None]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway_service.embedded import PrivateRabbitMQ
+from gateway_service.errors import EX_UNAVAILABLE
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.acceptance.chaos.queues import Queues
 from tests.support.network import FAR_ADDRESS, Network
@@ -69,10 +70,12 @@ class Stack:
         await self.shard_pids()
 
     async def shard_pids(self) -> list[int]:
-        """Return the shard processes when all of them run."""
+        """Return the shard processes when all of them run; a service that found its disk full is started again."""
 
         def all_running() -> list[int]:
-            assert self.service.process.poll() is None, self.service.log[-2000:]
+            if (code := self.service.process.poll()) is not None:
+                assert code == EX_UNAVAILABLE, self.service.log[-2000:]
+                self.service.start()
             pids = self.service.shard_pids()
             return pids if len(pids) == PROCESSES else []
 

@@ -84,6 +84,7 @@ async def test_nothing_is_lost_whatever_goes_wrong(
                 group.create_task(strike(trouble, stack, rng, log))
         traffic.cancel()
 
+        await stack.shard_pids()
         log("all troubles are over")
         account = await Account.settled(stack)
         log(str(account))

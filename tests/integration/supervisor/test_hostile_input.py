@@ -57,6 +57,7 @@ async def test_a_shard_survives_hostile_input_and_no_other_is_touched(discord, t
 
         first = supervisor.snapshot().processes[0]
         assert (first.restarts, first.status.max_rss_bytes < MAX_RSS_BYTES) == (0, True)
+        assert ("too_long", "none", 1) in first.status.reconnects
         assert {record.connection for record in discord.transcript if record.shard_id == 1} == {
             identifies(discord, 1)[0].connection
         }

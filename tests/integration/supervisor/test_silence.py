@@ -19,7 +19,7 @@ async def test_a_session_that_lost_its_intents_is_replaced_and_the_others_are_le
             discord.lose_intents(1)
 
             await until(lambda: supervisor.snapshot().silences.get("healed"))
-            assert supervisor.snapshot().silences == {"resume": 1, "identify": 1, "healed": 1}
+            assert supervisor.snapshot().silences == {"resume": 1, "identify": 1, "healed": 1, "given_up": 0}
             await until(lambda: supervisor.snapshot().shards[1].reason is None)
             await discord.stop_traffic()
 

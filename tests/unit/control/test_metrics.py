@@ -52,7 +52,17 @@ def test_a_histogram_counts_up_to_each_bound():
     assert len(histogram.counts) == len(LATENCY_BUCKETS_S) + 1
 
 
+def test_what_several_processes_counted_is_added_up():
+    status = process(0, [0]).status.model_copy(update={"reconnects": (("closed", "1001", 2), ("too_long", "none", 1))})
+    text = exposed(
+        shard(0), shard(1), processes=[dataclasses.replace(process(each, [each]), status=status) for each in (0, 1)]
+    )
+
+    assert 'gateway_reconnects_total{cause="closed",code="1001"} 4.0' in text
+    assert 'gateway_reconnects_total{cause="too_long",code="none"} 2.0' in text
+
+
 def test_no_label_can_grow_without_bound():
     labels = {label for metric in METRICS.values() for label in metric.labels}
 
-    assert labels == {"shard", "process", "code", "op", "outcome", "operation", "rung"}
+    assert labels == {"shard", "process", "cause", "code", "op", "outcome", "operation", "rung"}

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from gateway_service.protocol.reconnect import Cause, Ending, ReconnectPolicy, Retry
+from gateway_service.errors import MessageTooLong, RemoteProtocolError
+from gateway_service.protocol.reconnect import Cause, Ending, ReconnectPolicy, Retry, cause_of
 from gateway_service.protocol.states import State
 
 GENERIC = "wss://gateway.discord.gg"
@@ -23,6 +24,11 @@ def dial_failed(now=1000.0):
 
 def resume_failed(now=1000.0, code=None):
     return ending(Cause.CLOSED, State.RESUMING, now, heard_at=now, code=code)
+
+
+def test_a_bomb_is_told_apart_from_a_broken_stream():
+    assert cause_of(MessageTooLong(10_000)) is Cause.TOO_LONG
+    assert cause_of(RemoteProtocolError("zlib: invalid code")) is Cause.BROKEN_STREAM
 
 
 def test_failed_dials_back_off_from_one_second_doubling_to_sixty(policy):

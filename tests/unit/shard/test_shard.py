@@ -83,14 +83,14 @@ async def shard(keeper, outbox):
         lambda _message: None,
         routes=Routes(),
         heartbeats=Histogram(),
-        codes=Counter(),
+        endings=Counter(),
     )
 
 
 @pytest.mark.parametrize("name", get_args(NoteName))
 async def test_every_note_of_the_machine_has_a_log_line(shard, caplog, name):
     with caplog.at_level(logging.DEBUG):
-        shard.note(name, {})
+        shard.note(name, {"cause": Cause.CLOSED, "code": 4000})
 
     assert len(caplog.records) == 1
 
@@ -107,10 +107,18 @@ async def test_a_new_session_is_logged_once(shard, caplog):
 
 async def test_a_zombied_connection_is_logged_as_a_warning_of_its_own(shard, caplog):
     with caplog.at_level(logging.DEBUG):
-        shard.note("connection.ended", {"cause": Cause.ZOMBIE})
+        shard.note("connection.ended", {"cause": Cause.ZOMBIE, "code": None})
 
     (record,) = caplog.records
     assert (record.message, record.levelno) == ("shard.zombied", logging.WARNING)
+
+
+async def test_ended_connections_are_counted_by_cause_and_code(shard):
+    shard.note("connection.ended", {"cause": Cause.TOO_LONG, "code": None})
+    shard.note("connection.ended", {"cause": Cause.CLOSED, "code": 4000})
+    shard.note("connection.ended", {"cause": Cause.CLOSED, "code": 4321})
+
+    assert shard._endings == {("too_long", "none"): 1, ("closed", "4000"): 1, ("closed", "other"): 1}
 
 
 async def test_an_opened_session_is_kept(shard, keeper, store):

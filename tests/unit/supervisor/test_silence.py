@@ -67,7 +67,7 @@ def test_what_a_resume_does_not_cure_gets_a_new_session():
     assert windows_until(fleet, 2) <= 10
     fleet.run(800)
     assert fleet.cures == [(1, Cure.RESUME), (1, Cure.IDENTIFY)]
-    assert dict(fleet.detector.counts) == {"resume": 1, "identify": 1, "healed": 1}
+    assert fleet.detector.counts == {"resume": 1, "identify": 1, "healed": 1, "given_up": 0}
 
 
 def test_what_nothing_cures_is_left_alone_for_a_day():
