@@ -1,6 +1,7 @@
 """State in one SQLite file on this machine, shared by the supervisor and all shard processes."""
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
-from gateway_service.sqlite_file import open_file, transaction
+from gateway_service.sqlite_file import open_file, primary_code, transaction
 from gateway_service.state.claims import Claims
 from gateway_service.state.namespace import Namespace
 from gateway_service.state.ports import IdentifyRecord
@@ -215,15 +216,20 @@ class SqliteState:
         with transaction(self._connection):
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                for table in _SCHEMA:
-                    self._connection.execute(table)
+                for statement in (*_SCHEMA, f"PRAGMA user_version = {SCHEMA_VERSION}"):
+                    self._connection.execute(statement)
             elif version != SCHEMA_VERSION:
                 raise StateUnavailable(
                     str(self._path),
                     f"it has schema {version} and this version knows {SCHEMA_VERSION}; name another file",
                 )
+        try:
             # Also when it says so already: a file that cannot be written would only fail at the first session.
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except sqlite3.Error as exc:
+            # A full disk is freed again, and what is stored can be read: shards shall resume meanwhile.
+            if version == 0 or primary_code(exc) != sqlite3.SQLITE_FULL:
+                raise
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:

@@ -6,17 +6,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from gateway_service.embedded import PrivateRabbitMQ
-from gateway_service.errors import EX_UNAVAILABLE
+from gateway_service.errors import EX_SOFTWARE, EX_UNAVAILABLE
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.acceptance.chaos.queues import Queues
+from tests.support.disk import small_disk
 from tests.support.network import FAR_ADDRESS, Network
 from tests.support.relay import Relay
 from tests.support.service import Service, running_service
@@ -25,7 +26,7 @@ from tests.support.worker import ROOT
 
 SHARDS = 8
 PROCESSES = 2
-_DISK_MIB = 96
+_DISK_KIB = 96 * 1024
 _EVENTS = ("READY", "RESUMED", "GUILD_CREATE", "MESSAGE_CREATE", "GATEWAY_GAP")
 
 
@@ -70,27 +71,17 @@ class Stack:
         await self.shard_pids()
 
     async def shard_pids(self) -> list[int]:
-        """Return the shard processes when all of them run; a service that found its disk full is started again."""
+        """Return the shard processes when all of them run; a service that gave up is started again, as by systemd."""
 
         def all_running() -> list[int]:
             if (code := self.service.process.poll()) is not None:
-                assert code == EX_UNAVAILABLE, self.service.log[-2000:]
+                assert code in (EX_UNAVAILABLE, EX_SOFTWARE), self.service.log[-2000:]
                 self.service.start()
             pids = self.service.shard_pids()
             return pids if len(pids) == PROCESSES else []
 
         pids: list[int] = await until(all_running)
         return pids
-
-
-@contextmanager
-def small_disk(at: Path) -> Iterator[Path]:
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "chaos", str(at)], check=True)
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "--lazy", str(at)], check=True)
 
 
 @asynccontextmanager
@@ -123,7 +114,7 @@ async def running_stack(
     clock = directory / "clock"
     clock.write_text("0")
     parts = urlsplit(broker_url)
-    with Network() as network, small_disk(directory / "disk") as disk:
+    with Network() as network, small_disk(directory / "disk", size_kib=_DISK_KIB) as disk:
         with network.on_far_host():
             listening = socket.create_server((FAR_ADDRESS, 0))
         async with simulator_on_far_host(network, config) as simulator, Relay(listening, rabbitmq.port) as relay:

@@ -1,7 +1,6 @@
 """What goes wrong: each trouble strikes, lasts for a while, and is over when its coroutine returns."""
 
 import asyncio
-import errno
 import os
 import random
 import signal
@@ -10,13 +9,13 @@ from typing import Final
 
 from gateway_service.simulator.faults import Abort, AskReconnect, CloseWith, Freeze, InvalidateSession
 from tests.acceptance.chaos.stack import SHARDS, Stack
+from tests.support.disk import fill
 
 Trouble = Callable[[Stack, random.Random], Awaitable[None]]
 
 _HOUR_S: Final = 3600
 # Discord's codes that leave the session alive (protocol §10), and those of proxies in between.
 _RESUMABLE_CODES: Final = (1000, 1001, 1012, 4000, 4001, 4002, 4008)
-_FILLING_BYTES: Final = 1024 * 1024
 
 
 async def kill_shard_process(stack: Stack, rng: random.Random) -> None:
@@ -102,14 +101,7 @@ async def slow_line(stack: Stack, rng: random.Random) -> None:
 
 
 async def fill_disk(stack: Stack, rng: random.Random) -> None:
-    filling = stack.disk / "filling"
-    try:
-        with filling.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(_FILLING_BYTES))
-    except OSError as exc:
-        if exc.errno != errno.ENOSPC:
-            raise
+    filling = await asyncio.to_thread(fill, stack.disk)
     await asyncio.sleep(rng.uniform(2, 5))
     filling.unlink()
 

@@ -1,5 +1,6 @@
 """One SQLite file under many hands, and when it is broken."""
 
+import dataclasses
 import os
 import sqlite3
 import subprocess
@@ -9,14 +10,28 @@ from pathlib import Path
 import pytest
 
 from gateway_service.errors import StateUnavailable
+from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.session import Session
 from gateway_service.state import Namespace, open_state
 from gateway_service.state.sqlite import SCHEMA_VERSION, SqliteState
+from tests.support.disk import fill, small_disk
 
 BOT = Namespace("100", 4)
+SESSION = Session(
+    session_id="s",
+    resume_gateway_url="wss://resume.discord.gg",
+    seq=7,
+    shard_id=0,
+    num_shards=4,
+    intents=1,
+    guilds=GuildSnapshot(),
+)
 
 WRITER = """
 import sys
 from pathlib import Path
+from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.session import Session
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.session import Session
 from gateway_service.state import Namespace
@@ -153,6 +168,21 @@ def test_a_locked_file_is_told_after_the_busy_timeout_and_works_again_after(tmp_
     state.close()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_on_a_full_disk_sessions_can_be_read_and_nothing_can_be_saved(tmp_path):
+    with small_disk(tmp_path / "disk", size_kib=512) as disk:
+        state = opened(disk / "state.db")
+        state.save([SESSION])
+        fill(disk)
+        another = opened(disk / "state.db")
+
+        assert another.load(0) == SESSION
+        with pytest.raises(StateUnavailable, match="the disk is full; make room"):
+            another.save([dataclasses.replace(SESSION, session_id="s" * 100_000)])
+        another.close()
+        state.close()
+
+
 @pytest.mark.parametrize("put_another", [False, True], ids=["removed", "replaced"])
 def test_a_file_that_vanishes_in_use_is_told_and_made_again(tmp_path, put_another):
     path = tmp_path / "state.db"
@@ -184,6 +214,8 @@ def test_old_identifies_make_room_for_new_ones(tmp_path):
 CLAIMER = """
 import sys
 from pathlib import Path
+from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.session import Session
 from gateway_service.state import Namespace
 from gateway_service.state.sqlite import SqliteState
 
