@@ -3,6 +3,7 @@
 ControlError
 ├── InvalidArgument, UnknownShard       the request cannot be meant
 ├── OtherHost, NotReady, Busy           not here, not now
+├── Misconfigured                       a file or setting is wrong
 ├── TooLarge, RateLimited               beyond a limit of Discord's or ours
 ├── OperationTimedOut, OperationFailed  begun, and not done
 ├── NotSupported                        this service runs without it
@@ -12,7 +13,7 @@ ControlError
 from collections.abc import Mapping
 from typing import Any
 
-from gateway_service.errors import EX_REFUSED, EX_UNAVAILABLE, EX_USAGE, GatewayServiceError
+from gateway_service.errors import EX_CONFIG, EX_REFUSED, EX_UNAVAILABLE, EX_USAGE, GatewayServiceError
 
 
 class ControlError(GatewayServiceError):
@@ -119,6 +120,14 @@ class Busy(ControlError):
     """Something is under way that excludes this operation."""
 
     code = "busy"
+    status = 409
+
+
+class Misconfigured(ControlError):
+    """A file or setting that the operation reads is wrong; what was in force stays."""
+
+    exit_code = EX_CONFIG
+    code = "misconfigured"
     status = 409
 
 

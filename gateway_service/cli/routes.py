@@ -8,19 +8,18 @@ from typing import Any, BinaryIO
 
 import click
 
+from gateway_service.cli.service import EXIT_CODES, Caller, for_service
 from gateway_service.errors import ConfigurationError
 from gateway_service.protocol.constants import Opcode
 from gateway_service.protocol.guilds import guild_id_of
 from gateway_service.settings import load_worker_options
 from gateway_service.settings.explanation import Explanation, explain
+from gateway_service.supervisor.plan import as_ranges
 
 
 @click.group()
 def routes() -> None:
-    """Explain what [routes] does with dispatches.
-
-    The table is read from the TOML file and GATEWAY_ROUTES; no broker and no token is needed.
-    """
+    """Explain what [routes] does with dispatches, and let a running service read it again."""
 
 
 @routes.command(
@@ -40,12 +39,45 @@ def test(payload: BinaryIO, config_file: Path | None, *, as_json: bool) -> int:
     """Tell what becomes of one dispatch, and which pattern decides it.
 
     EVENT.JSON is a payload as Discord sends it, {"op": 0, "t": ..., "s": ..., "d": {...}}; of "d" only the guild is
-    looked at. Without "s" the answer to a sample stays open. "-" reads standard input.
+    looked at. Without "s" the answer to a sample stays open. "-" reads standard input. The table is read from the TOML
+    file and GATEWAY_ROUTES; no service, broker or token is needed.
     """
     table = load_worker_options(os.environ, config_file).routes
     explanation = explain(table, **_read(payload))
     click.echo(json.dumps(dataclasses.asdict(explanation), indent=2) if as_json else _as_text(explanation))
     return 1 if explanation.outcome in ("dropped", "sampled out") else 0
+
+
+@routes.command(epilog=EXIT_CODES)
+@for_service
+def show(caller: Caller) -> int:
+    """List the routes that a running service goes by, on each of its hosts."""
+    answer = caller.ask("routes")
+    return caller.say(answer, "\n".join(map(_host_as_text, answer["result"]["hosts"])))
+
+
+@routes.command(
+    name="reload",
+    epilog=f"""\b
+Examples:
+  gateway-service routes reload          what SIGHUP does, on every host, with an answer
+
+{EXIT_CODES}
+""",
+)
+@for_service
+def reload_(caller: Caller) -> int:
+    """Let a running service read [routes] again, on each of its hosts; no shard reconnects."""
+    answer = caller.ask("reload_routes")
+    return caller.say(answer, "\n".join(map(_host_as_text, answer["result"]["hosts"])))
+
+
+def _host_as_text(host: dict[str, Any]) -> str:
+    lines = [f"{host['host']}, shards {as_ranges(host['shard_ids'])}: {len(host['routes'])} patterns"]
+    for pattern, options in host["routes"].items():
+        shown = ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+        lines.append(f"  {pattern:<30} {shown}")
+    return "\n".join(lines)
 
 
 def _read(payload: BinaryIO) -> dict[str, Any]:

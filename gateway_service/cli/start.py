@@ -44,4 +44,5 @@ def start(config_file: Path | None, **flags: Any) -> int:
     from gateway_service.supervisor import Supervisor
 
     supervisor = Supervisor(options, read_routes=lambda: load_options(flags, os.environ, config_file).routes)
-    return supervisor.run(ControlPlane.of(options).opened)
+    with ControlPlane.of(options) as plane:
+        return supervisor.run(plane.opened)

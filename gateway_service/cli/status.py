@@ -40,16 +40,16 @@ def status(caller: Caller, *, once: bool, interval_s: float) -> int:
         return caller.say(answer, "")
     view = StatusView()
     if once or not caller.console.is_terminal:
-        caller.console.print(view(answer, time.monotonic()))
+        caller.console.print(view(answer, time.time()))
         return EX_REFUSED if answer["failures"] else EX_OK
-    with Live(view(answer, time.monotonic()), console=caller.console, auto_refresh=False, screen=True) as live:
+    with Live(view(answer, time.time()), console=caller.console, auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(interval_s)
-            live.update(view(caller.ask("shards"), time.monotonic()), refresh=True)
+            live.update(view(caller.ask("shards"), time.time()), refresh=True)
 
 
 class StatusView:
-    """Renders answers of ``shards``, with the rate of dispatches between the last two."""
+    """Renders answers of ``shards``, with the rate of dispatches between the last two; ``now`` is in UNIX seconds."""
 
     def __init__(self) -> None:
         self._before: tuple[float, Mapping[int, int]] | None = None
@@ -64,7 +64,19 @@ class StatusView:
             f"{sum(rates.values()):,.0f} events/s, lag {sum(shard['lag'] for shard in shards):,}"
         )
         table = _table(
-            ("shard", "host", "state", "rung", "latency", "guilds", "events/s", "lag", "resumes", "restarts"),
+            (
+                "shard",
+                "host",
+                "state",
+                "rung",
+                "latency",
+                "guilds",
+                "events/s",
+                "lag",
+                "session age",
+                "resumes",
+                "restarts",
+            ),
             [
                 (
                     str(shard["shard_id"]),
@@ -75,6 +87,7 @@ class StatusView:
                     f"{shard['guilds']:,}",
                     f"{rates.get(shard['shard_id'], 0.0):,.0f}",
                     f"{shard['lag']:,}",
+                    _age(shard["session_since"], now),
                     str(shard["resumes"]),
                     str(shard["restarts"]),
                 )
@@ -175,3 +188,17 @@ def _state(state: str) -> Text:
 
 def _ms(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def _age(since: float | None, now: float) -> str:
+    """Return how long ago something began, in days, hours and minutes: the two largest of them."""
+    if since is None:
+        return ""
+    minutes, seconds = divmod(max(0, int(now - since)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s"

@@ -86,19 +86,21 @@ class Control:
         ours = self._concerns_us(operation, arguments)
         if operation.reach is Reach.SHARD and not ours:
             return await self._ask_owner(operation, arguments)
-        result = await self._run(operation, arguments) if ours else None
         if operation.reach is not Reach.EVERY:
-            assert result is not None
-            return self._answer(operation, caller, started, result)
-        wanted = self._wanted(arguments)
-        results = [] if result is None else [result]
+            return self._answer(operation, caller, started, await self._run(operation, arguments))
+        results: list[Reply] = []
         failures: list[ShardFailure] = []
-        if missing := wanted - self.host.shard_ids:
-            others, failures = await self._ask_others(operation, arguments, missing)
+        if ours:
+            try:
+                results.append(await self._run(operation, arguments))
+            except ControlError as exc:  # what the others can do is done all the same
+                failures.append(ShardFailure.model_validate(exc.to_json(self.host.name)))
+        if missing := self._wanted(arguments) - self.host.shard_ids:
+            others, theirs = await self._ask_others(operation, arguments, missing)
             results += others
+            failures += theirs
         if not results:
-            first = failures[0]
-            raise OtherHost(first.message, shard_id=first.shard_id)
+            raise ControlError.from_json(failures[0].model_dump())
         joined = results[0]
         for other in results[1:]:
             joined = joined.joined(other)

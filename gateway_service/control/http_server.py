@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from gateway_service.control.feed import Feed
     from gateway_service.control.tokens import Tokens
 
-# A service that was told to stop holds its address for ten seconds at most.
-BIND_PATIENCE_S: Final = 12.0
-_RETRY_S: Final = 0.25
 _BACKLOG: Final = 64
 _MAX_CONNECTIONS: Final = 200
 _STOP_TIMEOUT_S: Final = 2
@@ -31,24 +28,46 @@ class AddressUnavailable(ServiceUnavailable):
     what = "the address of the control API"
 
     def __str__(self) -> str:
-        return f"control_address: {self.where} cannot be used: {self.reason} (GATEWAY_CONTROL_ADDRESS; 'off' for none)"
+        return (
+            f"control_address: {self.where} cannot be used: {self.reason}; give this service an address of its own, or "
+            "'off' (GATEWAY_CONTROL_ADDRESS)"
+        )
 
 
-async def bind(address: Address, patience_s: float = BIND_PATIENCE_S) -> socket.socket:
-    """Take the address; one that a service holds which ends just now is waited for.
+def bind(address: Address) -> socket.socket:
+    """Take an address; nobody can connect before it is :func:`listening`.
 
     Raises:
-        AddressUnavailable: It cannot be taken.
+        AddressUnavailable: It cannot be taken, because another program has it.
     """
-    deadline = asyncio.get_running_loop().time() + patience_s
-    while True:
-        try:
-            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-            return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
-        except OSError as exc:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise AddressUnavailable(str(address), exc.strerror or str(exc)) from None
-        await asyncio.sleep(_RETRY_S)
+    bound = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    try:
+        # The closed connections of a service that ended do not hold an address; a program that listens there does.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address.host, address.port))
+    except OSError as exc:
+        bound.close()
+        raise AddressUnavailable(str(address), exc.strerror or str(exc)) from None
+    return bound
+
+
+def listening(bound: socket.socket) -> socket.socket:
+    """Let clients connect, who wait until the server runs.
+
+    Raises:
+        AddressUnavailable: Another program, which had taken the address as well, was first.
+    """
+    try:
+        bound.listen(_BACKLOG)
+    except OSError as exc:
+        raise AddressUnavailable(str(address_of(bound)), exc.strerror or str(exc)) from None
+    return bound
+
+
+def address_of(bound: socket.socket) -> Address:
+    """Return where a socket is bound."""
+    host, port = bound.getsockname()[:2]
+    return Address(host, port)
 
 
 class HttpServer:
@@ -62,8 +81,7 @@ class HttpServer:
 
     @property
     def address(self) -> Address:
-        host, port = self._socket.getsockname()[:2]
-        return Address(host, port)
+        return address_of(self._socket)
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Any, Final, Literal, cast
 
 from gateway_service.control import arguments as args
-from gateway_service.control import local, replies
+from gateway_service.control import discord, local, replies
 from gateway_service.control.local import Host
 
 Method = Literal["GET", "POST", "PUT"]
@@ -98,6 +98,14 @@ _ALL: Final = (
         reach=Reach.HERE,
     ),
     _inspect(
+        "routes",
+        "/v1/routes",
+        "The routes in force on each host: what becomes of dispatches by their name.",
+        local.routes,
+        reply=replies.RoutesReply,
+        reach=Reach.EVERY,
+    ),
+    _inspect(
         "rolling_restart_status",
         "/v1/rolling-restart",
         "How far the rolling restart of this host is.",
@@ -124,6 +132,14 @@ _ALL: Final = (
         reach=Reach.SHARD,
     ),
     _control(
+        "reload_routes",
+        "POST /v1/routes",
+        "Read [routes] again on each host; no shard reconnects.",
+        local.reload_routes,
+        reply=replies.RoutesReply,
+        reach=Reach.EVERY,
+    ),
+    _control(
         "rolling_restart",
         "POST /v1/rolling-restart",
         "Restart the processes of this host one by one; halts when a resume fails.",
@@ -144,7 +160,7 @@ _ALL: Final = (
         "update_presence",
         "PUT /v1/presence",
         "Set the presence of all shards or some; it is kept over restarts.",
-        local.update_presence,
+        discord.update_presence,
         reply=replies.PresenceReply,
         arguments=args.UpdatePresence,
         takes="body",
@@ -154,7 +170,7 @@ _ALL: Final = (
         "update_voice_state",
         "PUT /v1/voice/{guild_id}",
         "Join, move to or leave a voice channel; kept until it is left.",
-        local.update_voice_state,
+        discord.update_voice_state,
         reply=replies.SentReply,
         arguments=args.UpdateVoiceState,
         takes="body",
@@ -164,7 +180,7 @@ _ALL: Final = (
         "request_guild_members",
         "POST /v1/guilds/{guild_id}/members",
         "Ask Discord for members of a guild and gather all chunks.",
-        local.request_guild_members,
+        discord.request_guild_members,
         reply=replies.MembersReply,
         arguments=args.RequestGuildMembers,
         takes="body",
@@ -174,7 +190,7 @@ _ALL: Final = (
         "request_soundboard_sounds",
         "POST /v1/guilds/{guild_id}/soundboard-sounds",
         "Ask Discord for the soundboard sounds of a guild.",
-        local.request_soundboard_sounds,
+        discord.request_soundboard_sounds,
         reply=replies.DiscordReply,
         arguments=args.RequestSoundboardSounds,
         takes="body",
@@ -184,7 +200,7 @@ _ALL: Final = (
         "request_channel_info",
         "POST /v1/guilds/{guild_id}/channel-info",
         "Ask Discord for the voice status of a guild's channels.",
-        local.request_channel_info,
+        discord.request_channel_info,
         reply=replies.DiscordReply,
         arguments=args.RequestChannelInfo,
         takes="body",

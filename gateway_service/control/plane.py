@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from gateway_service.control.control import Control
 from gateway_service.control.feed import Feed
-from gateway_service.control.http_server import HttpServer, bind
+from gateway_service.control.http_server import HttpServer, bind, listening
 from gateway_service.control.local import Host
 from gateway_service.control.nodes import supervisor_node
 from gateway_service.control.tokens import Tokens, read_tokens
@@ -26,23 +28,25 @@ class ControlPlane:
 
     Made and checked before the supervisor starts, opened when its shards are known::
 
-        plane = ControlPlane.of(options)
-        async with Supervisor(options) as supervisor, plane.opened(supervisor):
-            ...
+        with ControlPlane.of(options) as plane:
+            async with Supervisor(options) as supervisor, plane.opened(supervisor):
+                ...
     """
 
-    def __init__(self, options: GatewayOptions, tokens: Tokens) -> None:
+    def __init__(self, options: GatewayOptions, tokens: Tokens, bound: socket.socket | None) -> None:
         self._options = options
         self._tokens = tokens
+        self._socket = bound
         self.address: Address | None = None
         """Where the HTTP API listens, once opened."""
 
     @classmethod
     def of(cls, options: GatewayOptions) -> "ControlPlane":
-        """Check the settings.
+        """Check the settings and take the address: who cannot have it must not start shards before it says so.
 
         Raises:
             ConfigurationError: The tokens are wrong, or missing where others than this machine can connect.
+            AddressUnavailable: Another program has the address.
         """
         tokens, address = read_tokens(options.control_tokens_file), options.control_address
         if address is not None and not address.is_loopback and not tokens:
@@ -50,22 +54,30 @@ class ControlPlane:
                 f"control_address: {address} can be reached from other machines, so it needs tokens: set "
                 "control_tokens_file, or use 127.0.0.1 (GATEWAY_CONTROL_ADDRESS, GATEWAY_CONTROL_TOKENS_FILE)"
             )
-        return cls(options, tokens)
+        return cls(options, tokens, None if address is None else bind(address))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._socket is not None:
+            self._socket.close()
 
     @asynccontextmanager
     async def opened(self, supervisor: Supervisor) -> AsyncIterator[Control]:
         """Answer on every door until the block ends. A door that fails is logged; the shards are not affected.
 
         Raises:
-            AddressUnavailable: Another program has the address.
+            AddressUnavailable: Another program listens there meanwhile.
         """
-        listening = None if self._options.control_address is None else await bind(self._options.control_address)
         host = Host(supervisor.fleet, supervisor_node(supervisor.snapshot()), supervisor.request_stop)
         control = Control(host)
         feed = Feed(host)
         tasks = [asyncio.create_task(feed.run(), name="control-feed")]
-        if listening is not None:
-            server = HttpServer(listening, control, feed, self._tokens)
+        if self._socket is not None:
+            server = HttpServer(listening(self._socket), control, feed, self._tokens)
             self.address = server.address
             log_event(_log, logging.INFO, LogEvent.CONTROL_LISTENING, address=str(self.address))
             tasks.append(asyncio.create_task(server.run(), name="control-http"))
@@ -80,8 +92,6 @@ class ControlPlane:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
-            if listening is not None:
-                listening.close()
 
 
 @asynccontextmanager

@@ -114,6 +114,24 @@ class RollingRestartReply(Reply):
         return frozenset(shard_id for host in self.hosts for shard_id in host.shard_ids)
 
 
+class RoutesView(BaseModel):
+    """The routes in force on one host."""
+
+    host: str
+    shard_ids: list[int]
+    """The shards that go by them."""
+    routes: dict[str, dict[str, Any]] = Field(examples=[{"PRESENCE_UPDATE": {"drop": True}}])
+    """Options by pattern, the most specific pattern first."""
+
+
+class RoutesReply(Reply):
+    hosts: list[RoutesView]
+
+    @property
+    def shard_ids_covered(self) -> frozenset[int]:
+        return frozenset(shard_id for host in self.hosts for shard_id in host.shard_ids)
+
+
 class PresenceReply(Reply):
     shard_ids: list[int]
     """Shards that send it now or as soon as they are live."""
@@ -215,6 +233,7 @@ class ShardFailure(BaseModel):
     message: str
     shard_id: int | None = None
     host: str | None = None
+    retry_after_s: float | None = None
 
 
 ResultT = TypeVar("ResultT", bound=Reply)

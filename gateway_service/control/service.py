@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from gateway_service.supervisor import Snapshot
+from gateway_service.supervisor.live_routes import LiveRoutes
 
 
 class Service(Protocol):
@@ -11,6 +12,10 @@ class Service(Protocol):
 
     def snapshot(self) -> Snapshot:
         """Return where every shard and process is."""
+
+    @property
+    def routes(self) -> LiveRoutes:
+        """The routes in force; reloading them may raise ConfigurationError."""
 
     def restart_shard(self, shard_id: int, mode: Literal["resume", "identify"]) -> None:
         """Let a shard of ours make another connection."""

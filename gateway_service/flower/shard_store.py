@@ -13,7 +13,7 @@ FORGET_AFTER_S: Final = 900.0
 
 _SHOWN: Final = (
     *("shard_id", "host", "process", "state", "reason", "since", "latency_s", "guilds", "rung", "restarts"),
-    *("session", "received_seq", "published_seq", "received", "published", "replayed", "duplicates"),
+    *("session", "session_since", "received_seq", "published_seq", "received", "published", "replayed", "duplicates"),
     *("gaps", "is_balanced", "resumes", "identifies", "spool_rows", "confirm_lag_s"),
 )
 
@@ -34,7 +34,6 @@ class ShardStore:
         self._change(
             {name: fields.get(name) for name in _SHOWN}
             | {
-                "session_since": self._session_since(fields),
                 "lag": lag_of(fields),
                 "rate": rates.now,
                 "rates": rates.all,
@@ -62,12 +61,6 @@ class ShardStore:
     def hosts(self) -> frozenset[str]:
         """The supervisors that were heard of lately."""
         return frozenset(row["host"] for row in self._rows.values() if not row["is_stale"])
-
-    def _session_since(self, fields: Mapping[str, Any]) -> float:
-        """Return when the session began, or the first moment at which we know that it was there."""
-        before = self._rows.get(int(fields["shard_id"]))
-        is_same = before is not None and before["session"] == fields.get("session")
-        return float(before["session_since"] if before and is_same else fields["since"])
 
     def _change(self, row: dict[str, Any]) -> None:
         self.version += 1

@@ -144,6 +144,8 @@ class ShardStatus(_Message):
     """A state of protocol/states.py; in capitals that of its process, for a shard without one that speaks."""
     session: str | None = None
     """Hash of the session id."""
+    session_since: float | None = None
+    """UNIX seconds at which READY opened it; resumed sessions keep it, whatever process has them."""
     received_seq: int | None = None
     published_seq: int | None = None
     latency_s: float | None = None

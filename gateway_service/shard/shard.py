@@ -246,6 +246,7 @@ class Shard:
             shard_id=self.shard_id,
             state=machine.state.value,
             session=self._session or None,
+            session_since=None if self._book is None else self._book.before.opened_at,
             received_seq=machine.received_seq,
             published_seq=self._outbox.published_seq(self._session),
             latency_s=machine.latency_s,

@@ -7,8 +7,9 @@ from itertools import count
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
-from gateway_service.ipc.messages import Command, CommandDone, SupervisorMessage
+from gateway_service.ipc.messages import Command, CommandDone, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import Opcode, shard_id_of
+from gateway_service.protocol.states import State
 from gateway_service.refusals import ControlError, NotReady
 from gateway_service.supervisor.desired import Desired
 
@@ -34,8 +35,10 @@ class Commands:
         self._num_shards = num_shards
         self._ids = count(1)
         self._waiting: dict[int, tuple[int, asyncio.Future[CommandDone]]] = {}
-        self._owed: set[int] = set()
-        """Shards that show another presence than desired, because their process did not run."""
+        self._told: set[int] = set()
+        """Shards that were told what is desired since their last IDENTIFY."""
+        self._owed = {shard_id for shard_id in range(num_shards) if desired.is_kept_for(shard_id, num_shards)}
+        """Shards of which nobody knows whether Discord was told: their process ended, perhaps with it in its queue."""
         self._applying: set[asyncio.Task[Any]] = set()
 
     async def send(self, shard_id: int, op: int, data: Mapping[str, Any], timeout_s: float = 0.0) -> list[Any]:
@@ -70,6 +73,20 @@ class Commands:
         shown = await asyncio.gather(*(self._show_presence(shard_id) for shard_id in shard_ids))
         return [shard_id for shard_id, is_shown in zip(shard_ids, shown, strict=True) if is_shown]
 
+    async def change_voice_channel(self, shard_id: int, voice: Mapping[str, Any]) -> None:
+        """Let a shard enter or leave a voice channel; one to enter that cannot be told now is told when it is live.
+
+        Raises:
+            ShardUnavailable: The process of the shard does not run.
+            ControlError: The command was refused.
+        """
+        self._told.add(shard_id)
+        try:
+            await self.send(shard_id, Opcode.VOICE_STATE_UPDATE, voice)
+        except (ShardUnavailable, ControlError):
+            self._owed.add(shard_id)
+            raise
+
     # What slots tell.
 
     def done(self, message: CommandDone) -> None:
@@ -81,26 +98,38 @@ class Commands:
     def gone(self, shard_ids: Iterable[int]) -> None:
         """A process ended, and with it all commands of its shards."""
         ended = frozenset(shard_ids)
+        self._owed |= self._told & ended
         for number, (shard_id, future) in self._waiting.items():
             if shard_id in ended and not future.done():
                 future.set_result(CommandDone(id=number, error=NotReady.code, message="its process ended"))
 
-    def running(self, shard_ids: Iterable[int]) -> None:
-        """A process runs: its shards may have resumed with a presence that was changed meanwhile."""
-        if owed := self._owed & frozenset(shard_ids):
-            self._owed -= owed
-            self._apply(self.show_presence(sorted(owed)))
+    def reported(self, shards: Iterable[ShardStatus]) -> None:
+        """Shards said how they are: a resumed session may lack what is desired, and is told once it is live."""
+        if not self._owed:
+            return
+        for shard_id in self._owed & {shard.shard_id for shard in shards if shard.state == State.LIVE}:
+            self._owed.discard(shard_id)
+            self._apply(self._show_presence(shard_id))
+            self._enter_voice_channels(shard_id)
 
     def identified(self, shard_id: int) -> None:
         """A shard begins a new session: its presence is in the IDENTIFY, its voice channels follow."""
         self._owed.discard(shard_id)
+        self._told.discard(shard_id)
+        self._enter_voice_channels(shard_id)
+
+    def _enter_voice_channels(self, shard_id: int) -> None:
         for guild_id, voice in self.desired.voice_states().items():
             if shard_id_of(guild_id, self._num_shards) == shard_id:
-                self._apply(self._quietly(shard_id, Opcode.VOICE_STATE_UPDATE, voice))
+                self._apply(self._tell_desired(shard_id, Opcode.VOICE_STATE_UPDATE, voice))
 
     async def _show_presence(self, shard_id: int) -> bool:
         presence = await self.desired.presence_of(shard_id)
-        is_sent = await self._quietly(shard_id, Opcode.PRESENCE_UPDATE, presence or {})
+        return await self._tell_desired(shard_id, Opcode.PRESENCE_UPDATE, presence or {})
+
+    async def _tell_desired(self, shard_id: int, op: int, data: Mapping[str, Any]) -> bool:
+        self._told.add(shard_id)
+        is_sent = await self._quietly(shard_id, op, data)
         if not is_sent:
             self._owed.add(shard_id)
         return is_sent

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from gateway_service.protocol.constants import shard_id_of
 from gateway_service.state import State
 
 _PRESENCE: Final = "presence:"
@@ -39,6 +40,12 @@ class Desired:
     def voice_states(self) -> Mapping[int, dict[str, Any]]:
         """Return ``d`` of op 4 for each guild in which the bot shall be in a voice channel."""
         return self._voice_states
+
+    def is_kept_for(self, shard_id: int, num_shards: int) -> bool:
+        """Tell whether an operator's wish for a shard is kept."""
+        return shard_id in self._presences or any(
+            shard_id_of(guild_id, num_shards) == shard_id for guild_id in self._voice_states
+        )
 
     async def set_presence(self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]) -> None:
         """Keep ``presence`` for these shards; None forgets what is kept.

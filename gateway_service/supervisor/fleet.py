@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.messages import GatewayUrl, Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
-from gateway_service.protocol.constants import Opcode, shard_id_of
+from gateway_service.protocol.constants import shard_id_of
 from gateway_service.protocol.states import State
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.identify import PermitOwner
+from gateway_service.supervisor.live_routes import LiveRoutes
 from gateway_service.supervisor.silence import SilenceDetector
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
@@ -24,9 +25,10 @@ _IN_SESSION: Final = frozenset({State.LIVE, State.RESUMING})
 class Fleet:
     """Every slot of a supervisor."""
 
-    def __init__(self, num_shards: int, desired: Desired, silence: SilenceDetector) -> None:
+    def __init__(self, num_shards: int, desired: Desired, silence: SilenceDetector, routes: LiveRoutes) -> None:
         """Start without slots and permits; they are set when they are made."""
         self.num_shards = num_shards
+        self.routes = routes
         self.permits: PermitOwner
         self._silence = silence
         self.slots: tuple[Slot, ...] = ()
@@ -124,11 +126,11 @@ class Fleet:
         """Keep the voice channel of a guild until it is left, and let its shard enter it.
 
         Raises:
-            ShardUnavailable: The shard's process does not run.
+            ShardUnavailable: The shard's process does not run; a channel to enter is kept, and entered when it does.
             StateUnavailable: It cannot be kept; nothing was changed.
         """
         await self.commands.desired.set_voice_state(guild_id, voice)
-        await self.command(shard_id_of(guild_id, self.num_shards), Opcode.VOICE_STATE_UPDATE, voice)
+        await self.commands.change_voice_channel(shard_id_of(guild_id, self.num_shards), voice)
 
     def _tell(self, shard_id: int, message: SupervisorMessage) -> None:
         self.slot_of(shard_id).tell(shard_id, message)

@@ -260,11 +260,11 @@ class Slot:
                     self._is_configured = True
             case Report(shards=shards, process=process):
                 self._board.report(shards)
+                self._switchboard.reported(shards)
                 self._status = process
                 if self.state is ProcessState.STARTING:
                     self._move(ProcessTrigger.ANSWER)
                     log_event(_log, logging.INFO, LogEvent.PROCESS_RUNNING, process=self.index, pid=child.pid)
-                    self._switchboard.running(self._board.living)
             case Pong(nonce=nonce):
                 if self._watchdog is not None:
                     self._watchdog.answered(nonce)

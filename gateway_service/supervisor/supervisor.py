@@ -222,7 +222,7 @@ class Supervisor:
         self._silence = SilenceDetector(
             min_history=self._policy.silence_min_history, surprise=self._policy.silence_surprise
         )
-        self.fleet = Fleet(plan.num_shards, desired, self._silence)
+        self.fleet = Fleet(plan.num_shards, desired, self._silence, self._routes)
         self._gateway = make_gateway_watch(self._options, plan, self.fleet.use_gateway, self._count_refused)
         self.fleet.permits = permits = make_permits(
             self._options, plan, self._gateway, desired.presence_of, self.fleet.grant

@@ -9,6 +9,7 @@ from gateway_service.ipc.messages import (
     IdentifySent,
     PermitCancel,
     PermitRequest,
+    ShardStatus,
 )
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.gateway_watch import GatewayWatch
@@ -42,9 +43,9 @@ class Switchboard:
             case _:
                 assert_never(request)
 
-    def running(self, shard_ids: Sequence[int]) -> None:
-        """The process of these shards runs."""
-        self._commands.running(shard_ids)
+    def reported(self, shards: Sequence[ShardStatus]) -> None:
+        """Shards said how they are."""
+        self._commands.reported(shards)
 
     def gone(self, shard_ids: Sequence[int]) -> None:
         """The process of these shards ended, and with it all that they asked for."""

@@ -1,7 +1,12 @@
 """A fleet that does what a test says, for the control plane without processes."""
 
+from gateway_service.errors import ConfigurationError
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
+from gateway_service.settings import Routes
+from gateway_service.settings.routes import parse_routes
+from gateway_service.settings.values import BadValue
 from gateway_service.supervisor import BudgetStatus, ProcessSnapshot, Snapshot
+from gateway_service.supervisor.live_routes import LiveRoutes
 
 BUDGET = BudgetStatus(
     total=1000,
@@ -60,6 +65,15 @@ class FakeFleet:
         self.presences = {}
         self.answer = []
         self.on_restart = lambda _index: None
+        self.file = {}
+        self.routes = LiveRoutes(Routes(), self._read_routes, lambda _message: None)
+
+    def _read_routes(self):
+        """Read the routes of :attr:`file`, as a service reads its settings."""
+        try:
+            return parse_routes(self.file)
+        except BadValue as exc:
+            raise ConfigurationError(f"routes: {exc}") from None
 
     def snapshot(self):
         return snapshot(*self.shards.values(), num_shards=self.num_shards, processes=self.processes)

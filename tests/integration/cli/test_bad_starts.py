@@ -6,18 +6,19 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from gateway_service.errors import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE
 
 NOBODY_LISTENS = "127.0.0.1:9"  # the discard port, closed on any machine of our time
-TIMEOUT_S = 40.0
+TIMEOUT_S = 150.0
 
 
 @dataclass(frozen=True)
 class BadStart:
-    """What is wrong, and what is said about it. ``{api}`` is a running simulator, ``{dir}`` the working folder."""
+    """What is wrong, and what is said about it. ``{taken}`` is where another program listens."""
 
     flags: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
@@ -68,6 +69,17 @@ BAD_STARTS = {
         env={"GATEWAY_STATE_URL": "sqlite:////proc/state.db", "GATEWAY_BROKER_URL": "memory://"},
         code=EX_UNAVAILABLE,
         line="the state store at /proc/state.db is not available: ",
+    ),
+    "a control API that anybody could reach": BadStart(
+        env={"GATEWAY_CONTROL_ADDRESS": "0.0.0.0:9420"},
+        line="control_address: 0.0.0.0:9420 can be reached from other machines, so it needs tokens: set "
+        "control_tokens_file, or use 127.0.0.1 (GATEWAY_CONTROL_ADDRESS, GATEWAY_CONTROL_TOKENS_FILE)",
+    ),
+    "an address that another program has": BadStart(
+        env={"GATEWAY_CONTROL_ADDRESS": "{taken}"},
+        code=EX_UNAVAILABLE,
+        line="control_address: {taken} cannot be used: Address already in use; give this service an address of its "
+        "own, or 'off' (GATEWAY_CONTROL_ADDRESS)",
     ),
     "a shard that does not exist": BadStart(
         flags=("--shard-count", "32", "--shards", "30-32"),
@@ -143,10 +155,12 @@ def start(bad: BadStart, simulator: dict[str, str], folder: Path) -> subprocess.
         "GATEWAY_API_URL": simulator["api_url"],
         "GATEWAY_BROKER_URL": f"redis://{NOBODY_LISTENS}/0",
         "GATEWAY_STATE_URL": f"sqlite:///{folder}/state.db",
+        "GATEWAY_CONTROL_ADDRESS": "127.0.0.1:0",
     }
+    wrong = {name: value.replace("{taken}", taken(simulator)) for name, value in bad.env.items()}
     return subprocess.Popen(
         [sys.executable, "-m", "gateway_service", "start", *bad.flags],
-        env={**clean, **good, **bad.env},
+        env={**clean, **good, **wrong},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -155,17 +169,21 @@ def start(bad: BadStart, simulator: dict[str, str], folder: Path) -> subprocess.
     )
 
 
+def taken(simulator: dict[str, str]) -> str:
+    return urlsplit(simulator["api_url"]).netloc
+
+
 @pytest.mark.parametrize("name", BAD_STARTS)
 def test_a_bad_start_ends_with_the_documented_exit_code(results, name):
     assert results[name][0] == BAD_STARTS[name].code
 
 
 @pytest.mark.parametrize("name", [name for name, bad in BAD_STARTS.items() if bad.line])
-def test_a_bad_start_says_why_in_one_line(results, name):
+def test_a_bad_start_says_why_in_one_line(results, simulator, name):
     said = [line for line in results[name][1].splitlines() if line.startswith("gateway-service: ")]
 
     assert len(said) == 1
-    assert said[0].startswith(f"gateway-service: {BAD_STARTS[name].line}")
+    assert said[0].startswith("gateway-service: " + BAD_STARTS[name].line.replace("{taken}", taken(simulator)))
 
 
 @pytest.mark.parametrize("name", BAD_STARTS)

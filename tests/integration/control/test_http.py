@@ -35,10 +35,13 @@ def test_processes(stack):
 
 def test_a_shard_resumes_on_request(stack):
     resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
+    before = stack.ok("GET /v1/shards/1")["result"]["shard"]
 
     answer = stack.ok("POST /v1/shards/1/restart?mode=resume&wait_s=60")
 
     assert answer["result"] == {"shard_ids": [1], "outcome": "resumed"}
+    after = stack.ok("GET /v1/shards/1")["result"]["shard"]
+    assert (after["session"], after["session_since"]) == (before["session"], before["session_since"])
     assert len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1
 
 
@@ -99,6 +102,13 @@ def test_a_guild_is_found(stack):
     where = stack.ok(f"GET /v1/guilds/{stack.guild_of(3)}")["result"]
 
     assert (where["shard_id"], where["num_shards"], where["state"]) == (3, NUM_SHARDS, "live")
+
+
+def test_the_routes_in_force_are_listed_and_read_again(stack):
+    for request_line in ("GET /v1/routes", "POST /v1/routes"):
+        answer = stack.ok(request_line)
+        assert sorted(shard_id for host in answer["result"]["hosts"] for shard_id in host["shard_ids"]) == [*range(8)]
+        assert answer["failures"] == []
 
 
 def test_the_ledger_has_every_shard_of_this_host(stack):

@@ -5,7 +5,15 @@ import pytest
 from gateway_service.control.control import Control, operation_named
 from gateway_service.control.local import Host
 from gateway_service.errors import ShardUnavailable
-from gateway_service.refusals import InvalidArgument, NotReady, OtherHost, RateLimited, TooLarge, UnknownShard
+from gateway_service.refusals import (
+    InvalidArgument,
+    Misconfigured,
+    NotReady,
+    OtherHost,
+    RateLimited,
+    TooLarge,
+    UnknownShard,
+)
 from tests.support.fleet import FakeFleet, FakePeers, shard
 
 GUILD_OF_0, GUILD_OF_3 = 4 << 22, 3 << 22
@@ -190,3 +198,36 @@ async def test_drain_stops_this_supervisor():
 
     assert stops == ["drain was asked for"]
     assert answer.result.shard_ids == [0, 1]
+
+
+async def test_routes_are_read_again_and_those_in_force_are_shown():
+    fleet, subject = control(peers=FakePeers({"shard_ids": [2, 3], "result": {"hosts": []}}))
+    fleet.file = {"TYPING_START": {"drop": True}}
+
+    assert (await perform(subject, "routes")).result.hosts[0].routes == {}
+    await perform(subject, "reload_routes")
+
+    [host] = (await perform(subject, "routes")).result.hosts
+    assert (host.host, host.shard_ids, host.routes) == ("gateway@here", [0, 1], {"TYPING_START": {"drop": True}})
+
+
+async def test_a_file_that_is_wrong_on_one_host_is_read_on_the_others():
+    there = {"hosts": [{"host": "gateway@there", "shard_ids": [2, 3], "routes": {}}]}
+    fleet, subject = control(peers=FakePeers({"shard_ids": [2, 3], "result": there}))
+    fleet.file = {"A": {"drop": "maybe"}}
+
+    answer = await perform(subject, "reload_routes")
+
+    assert [host.host for host in answer.result.hosts] == ["gateway@there"]
+    [failure] = answer.failures
+    assert (failure.code, failure.host) == ("misconfigured", "gateway@here")
+    assert "'A'" in failure.message
+
+
+async def test_a_file_that_is_wrong_everywhere_is_an_error():
+    refusal = {"code": "misconfigured", "message": "there", "host": "gateway@there"}
+    fleet, subject = control(peers=FakePeers({"error": refusal}))
+    fleet.file = {"A": {"drop": "maybe"}}
+
+    with pytest.raises(Misconfigured, match="the routes stay as they are"):
+        await perform(subject, "reload_routes")

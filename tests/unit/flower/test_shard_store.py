@@ -57,17 +57,6 @@ def test_staleness_follows_the_pace_of_the_sender(silent_s, freq_s, stale):
     assert is_stale(silent_s, freq_s) is stale
 
 
-def test_the_age_of_a_session_survives_a_resume():
-    store = ShardStore()
-    store.put(event(0, since=50.0), now=100.0)
-    store.put(event(0, since=110.0), now=111.0)
-    [resumed] = store.changes(0, now=111.0)
-    store.put(event(0, since=120.0, session="s2"), now=121.0)
-    [renewed] = store.changes(0, now=121.0)
-
-    assert (resumed["session_since"], renewed["session_since"]) == (50.0, 120.0)
-
-
 @pytest.mark.parametrize(
     ("fields", "lag"),
     [
