@@ -10,13 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.support.service import Service, running_service
 from tests.support.waiting import wait_until
 
+ON_ANY_BROKER = pytest.mark.parametrize("stack", ["rabbitmq"], indirect=True)
+"""For tests of what the broker has no part in: once is enough."""
+
 READ_TOKEN = "read-token-0123456789"
 CONTROL_TOKEN = "control-token-0123456789"
+FLOWER_PASSWORD = "password-of-flower-0123456789"
 NUM_SHARDS = 8
 
 
@@ -63,23 +68,49 @@ class Stack:
         self.tokens = tokens
         self.services = services
         self.broker_url = broker_url
+        self.seen: list[str] = []
+        """Every reply, page, log and output of the tests, to search for secrets."""
         self.clients = [
             httpx.Client(
                 base_url=f"http://127.0.0.1:{service.control_port()}",
                 headers={"Authorization": f"Bearer {CONTROL_TOKEN}"},
                 timeout=60.0,
+                event_hooks={"response": [self._see]},
             )
             for service in services
         ]
-        self.seen: list[str] = []
-        """Every reply, to search for secrets."""
+
+    def _see(self, response: httpx.Response) -> None:
+        response.read()
+        self.seen.append(f"{response.headers}\n{response.text}")
+
+    def see_everything(self) -> None:
+        """Look at the pages that tell most, and at the logs."""
+        for path in ("/metrics", "/readyz", "/openapi.json", "/docs", "/v1/shards", "/v1/processes", "/v1/routes"):
+            self.request(f"GET {path}")
+        self.seen += [service.log for service in self.services]
+
+    def secrets_seen(self) -> list[str]:
+        """Return what should have been seen nowhere, with what is around it."""
+        assert self.seen
+        return [
+            f"...{text[max(0, text.index(secret) - 80) :][:200]}..."
+            for secret in self._secrets()
+            for text in self.seen
+            if secret in text
+        ]
+
+    def _secrets(self) -> set[str]:
+        # With the token, the id of a session lets anybody read what the bot receives.
+        session_ids = {session.session_id for session in self.simulator.hub.sessions}
+        parts = urlsplit(self.broker_url)
+        credentials = f"{parts.username}:{parts.password}@"
+        return {self.simulator.token, READ_TOKEN, CONTROL_TOKEN, FLOWER_PASSWORD, credentials, *session_ids}
 
     def send(self, arguments: dict[str, Any]) -> httpx.Response:
         """Send a request that is described as those of the library ``requests``."""
         known = {name: arguments.get(name) for name in ("method", "url", "params", "headers", "json")}
-        response = self.clients[0].request(**known, content=arguments.get("data"))
-        self.seen.append(response.text)
-        return response
+        return self.clients[0].request(**known, content=arguments.get("data"))
 
     def at_once(self, times: int, request_line: str, **arguments: Any) -> list[Any]:
         """Send equal requests together and return their answers."""
@@ -87,20 +118,10 @@ class Stack:
             asked = [threads.submit(self.ok, request_line, **arguments) for _ in range(times)]
             return [each.result() for each in asked]
 
-    def session_ids(self) -> set[str]:
-        """Return what Discord calls our sessions: with the token, each lets anybody read what the bot receives."""
-        return {session.session_id for session in self.simulator.hub.sessions}
-
-    def broker_passwords(self) -> set[str]:
-        """Return the password in the broker's URL, unless it is the well-known one."""
-        return {password for password in [urlsplit(self.broker_url).password] if password not in {None, "guest"}}
-
     def request(self, request_line: str, *, service: int = 0, **arguments: Any) -> httpx.Response:
         """Send ``METHOD PATH``."""
         method, _, path = request_line.partition(" ")
-        response = self.clients[service].request(method, path, **arguments)
-        self.seen.append(response.text)
-        return response
+        return self.clients[service].request(method, path, **arguments)
 
     def ok(self, request_line: str, *, service: int = 0, **arguments: Any) -> Any:
         response = self.request(request_line, service=service, **arguments)
@@ -145,3 +166,5 @@ def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
         yield running
         for client in running.clients:
             client.close()
+        for service in services:  # together, which is sooner done than one after the other
+            service.process.terminate()

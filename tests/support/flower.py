@@ -12,13 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.control_stack import FLOWER_PASSWORD
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, celery_command, worker_environment
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS_VARIABLE = "GATEWAY_SCREENSHOTS"
 """A folder that keeps the pictures of a test run."""
-CREDENTIALS = ("operator", "secret-of-flower")
+CREDENTIALS = ("operator", FLOWER_PASSWORD)
 BASIC_AUTH = "--basic_auth={}:{}".format(*CREDENTIALS)
 
 
@@ -30,6 +31,8 @@ class FlowerProcess:
             port = probe.getsockname()[1]
         prefix = next((option.partition("=")[2] for option in options if option.startswith("--url_prefix")), "")
         self.url = f"http://127.0.0.1:{port}" + (f"/{prefix}" if prefix else "")
+        self.seen: list[str] = []
+        """Every reply, to search for secrets."""
         self._log = directory / f"flower-{port}.log"
         command = [python, *celery_command()[1:], "flower", "--address=127.0.0.1", f"--port={port}", *options]
         # Without cookies signed by a key of its own Flower asks for nothing else.
@@ -48,7 +51,9 @@ class FlowerProcess:
         return self._log.read_text(errors="replace")
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        return httpx.request(method, self.url + path, timeout=30, trust_env=False, **arguments)
+        response = httpx.request(method, self.url + path, timeout=30, trust_env=False, **arguments)
+        self.seen.append(f"{response.headers}\n{response.text}")
+        return response
 
     def wait_until_up(self) -> None:
         wait_until(lambda: self.process.poll() is not None or self._answers())

@@ -8,6 +8,7 @@ import pytest
 from celery import Celery
 
 from gateway_service.protocol.constants import Opcode
+from tests.support.control_stack import ON_ANY_BROKER
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, celery_command, running_worker, worker_environment
 
@@ -64,8 +65,9 @@ def test_inspect_shards_is_answered_by_each_supervisor_for_its_own(ask):
 
 def test_control_reaches_the_owner_and_workers_stay_silent(celery, stack, tmp_path):
     resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
-    with running_worker(stack.broker_url, tmp_path, "tasks", "--pool", "solo", "--hostname", "celery@plain"):
+    with running_worker(stack.broker_url, tmp_path, "tasks", "--pool", "solo", "--hostname", "celery@plain") as worker:
         done = celery("control", "restart_shard", "5", "--json", "-t", "10")
+    stack.seen.append(worker.log)
 
     assert done.returncode == 0, done.stderr
     [(node, reply)] = json.loads(done.stdout)[0].items()
@@ -81,6 +83,7 @@ def test_a_presence_is_set_on_every_host(ask, stack):
     wait_until(lambda: {each["status"] for each in stack.simulator.presences.values()} == {"idle"})
 
 
+@ON_ANY_BROKER
 def test_a_bad_argument_is_a_usage_line(celery):
     done = celery("control", "restart_shard", "three")
 

@@ -7,6 +7,7 @@ import pytest
 from celery import Celery
 
 from gateway_service.protocol.constants import Opcode
+from tests.support.control_stack import ON_ANY_BROKER
 from tests.support.flower import (
     BASIC_AUTH,
     CREDENTIALS,
@@ -25,6 +26,7 @@ OUR_ACTION = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": CREDENTIALS}
 def flower(stack, tmp_path_factory):
     with running_flower(stack.broker_url, tmp_path_factory.mktemp("flower"), BASIC_AUTH) as flower:
         yield flower
+        stack.seen += [*flower.seen, flower.log]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def browser():
 @pytest.fixture
 def opened(browser):
     """Return a function that opens the page; every fault of its script fails the test."""
-    contexts, faults = [], []
+    contexts, pages, faults = [], [], []
 
     def open_page(flower, *, width=1440, height=1000, scheme="light"):
         context = browser.new_context(
@@ -46,12 +48,15 @@ def opened(browser):
         )
         contexts.append(context)
         page = context.new_page()
+        pages.append((flower, page))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{flower.url}/shards")
         page.wait_for_selector("#gw-rows tr")
         return page
 
     yield open_page
+    for flower, page in pages:
+        flower.seen.append(page.content())
     for context in contexts:
         context.close()
     assert faults == []
@@ -86,6 +91,7 @@ def test_selected_shards_of_two_hosts_resume(stack, flower, opened, pictures):
     page.screenshot(path=pictures / "shards-light.png", full_page=True)
 
 
+@ON_ANY_BROKER
 def test_identify_asks_first(stack, flower, opened, pictures):
     page = opened(flower)
     all_live(page)
@@ -124,6 +130,7 @@ def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, 
     page.screenshot(path=pictures / "shards-dark.png", full_page=True)
 
 
+@ON_ANY_BROKER
 def test_rows_are_sorted_filtered_and_selected(flower, opened):
     page = opened(flower)
     all_live(page)
@@ -140,6 +147,7 @@ def test_rows_are_sorted_filtered_and_selected(flower, opened):
     assert page.locator("#gw-empty").inner_text() == "No shard matches this filter."
 
 
+@ON_ANY_BROKER
 def test_a_phone_shows_cards_and_does_not_scroll_sideways(flower, opened, pictures):
     page = opened(flower, width=390, height=844)
     all_live(page)
@@ -168,6 +176,7 @@ def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened, pictures):
     stack.wait_until_live()
 
 
+@ON_ANY_BROKER
 def test_the_words_of_a_supervisor_are_shown(flower, opened):
     answer = flower.request("POST", "/shards/restart", json={"shard_ids": [99], "mode": "resume"}, **OUR_ACTION)
 
@@ -178,6 +187,7 @@ def test_the_words_of_a_supervisor_are_shown(flower, opened):
     assert page.locator(".gw-toast").inner_text().startswith("<i>no</i>")
 
 
+@ON_ANY_BROKER
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
@@ -193,6 +203,7 @@ def test_actions_that_cannot_be_meant_are_refused(flower, body, headers, status)
     assert answer.status_code == status
 
 
+@ON_ANY_BROKER
 def test_who_is_not_known_sees_and_does_nothing(flower):
     assert flower.request("GET", "/shards").status_code == 401
     assert flower.request("GET", "/shards/news").status_code == 401
@@ -212,6 +223,7 @@ def test_shards_are_nodes_on_the_workers_page(stack, flower):
     stack.wait_until_live()
 
 
+@ON_ANY_BROKER
 def test_read_only_under_a_prefix(stack, opened, tmp_path):
     options = (BASIC_AUTH, "--read_only=true", "--url_prefix=ops")
     with running_flower(stack.broker_url, tmp_path, *options) as flower:

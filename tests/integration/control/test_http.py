@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gateway_service.protocol.constants import Opcode
-from tests.support.control_stack import CONTROL_TOKEN, NUM_SHARDS, READ_TOKEN
+from tests.support.control_stack import CONTROL_TOKEN, NUM_SHARDS, ON_ANY_BROKER, READ_TOKEN
 from tests.support.waiting import wait_until
 
 
@@ -117,6 +117,7 @@ def test_the_ledger_has_every_shard_of_this_host(stack):
     assert [row["shard_id"] for row in rows][:4] == [0, 1, 2, 3]
 
 
+@ON_ANY_BROKER
 @pytest.mark.parametrize(
     ("request_line", "body", "status", "code"),
     [
@@ -142,6 +143,7 @@ def test_each_fault_has_its_code(stack, request_line, body, status, code):
     assert problem["host"].startswith("gateway@")
 
 
+@ON_ANY_BROKER
 def test_a_token_is_wanted_and_its_scope_counts(stack):
     base_url = stack.clients[0].base_url
     with (
@@ -156,6 +158,7 @@ def test_a_token_is_wanted_and_its_scope_counts(stack):
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
+@ON_ANY_BROKER
 def test_a_call_sent_again_with_its_key_is_carried_out_once(stack):
     before = len(stack.simulator.transcript.payloads(Opcode.RESUME))
     headers = {"Idempotency-Key": "once"}
@@ -194,6 +197,7 @@ def test_metrics_are_those_of_the_table_and_have_no_guild(stack):
     assert not any(str(guild_id) in text for guild_id in stack.simulator.guild_ids)
 
 
+@ON_ANY_BROKER
 def test_the_description_is_served_and_the_page_fetches_nothing_from_elsewhere(stack):
     spec = stack.ok("GET /openapi.json")
     page = stack.request("GET /docs").text

@@ -4,11 +4,14 @@ import hypothesis
 import schemathesis
 from hypothesis import settings
 
+from tests.support.control_stack import ON_ANY_BROKER
+
 # What would end or restart the stack that the other tests use.
 DESTRUCTIVE = ("/v1/drain", "/v1/rolling-restart", "/v1/shards/{shard_id}/restart-process", "/v1/events")
 EXAMPLES = 8
 
 
+@ON_ANY_BROKER
 def test_no_request_makes_the_api_fail(stack):
     schema = schemathesis.openapi.from_dict(stack.ok("GET /openapi.json"))
     failed = []
