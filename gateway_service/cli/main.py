@@ -52,7 +52,7 @@ COMMANDS: Final = {
         "gateway_service.cli.topology:topology",
         "Compare the broker's queues and bindings with what the handlers need.",
     ),
-    "routes": ("gateway_service.cli.routes:routes", "Explain what [routes] does with dispatches, and let a running service read it again."),
+    "routes": ("gateway_service.cli.routes:routes", "Explain what [routes] does, and let a service read it again."),
     "simulate": (
         "gateway_service.simulator.command:simulate",
         "Run a Discord double on loopback and print where to connect.",

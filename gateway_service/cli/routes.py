@@ -19,7 +19,7 @@ from gateway_service.supervisor.plan import as_ranges
 
 @click.group()
 def routes() -> None:
-    """Explain what [routes] does with dispatches, and let a running service read it again."""
+    """Explain what [routes] does, and let a service read it again."""
 
 
 @routes.command(
