@@ -44,12 +44,13 @@ def chaining(guild: Any, dispatch: Dispatch) -> None:
     chain(add.s(1, 2), add.s(3), note.s(dispatch.id))()
 
 
-@moderation.task(name="add")
+# Celery gives a shared task to every application of the process, this one to its own.
+@moderation.task(name="add", shared=False)
 def add(left: int, right: int) -> int:
     return left + right
 
 
-@moderation.task(name="note")
+@moderation.task(name="note", shared=False)
 def note(total: int, dispatch_id: str) -> None:
     record_line({"handler": "note", "dispatch": dispatch_id, "total": total})
 
