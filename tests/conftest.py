@@ -4,13 +4,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
-
-# The same examples in every run, and no deadline: that would be a statement about speed. To look for new ones:
-# `./run test tests/unit --hypothesis-profile=search`.
-settings.register_profile("repeat", derandomize=True, max_examples=50, deadline=None)
-settings.register_profile("search", max_examples=2000, deadline=None)
-settings.load_profile("repeat")
 
 pytest_plugins = ["tests.support.brokers"]
 

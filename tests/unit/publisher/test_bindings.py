@@ -1,8 +1,6 @@
 """Topic bindings, as RabbitMQ matches them."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway_service.publisher.bindings import Bindings, is_match
 
@@ -42,11 +40,6 @@ def test_a_binding_wants(binding_key: str, routing_key: str) -> None:
 )
 def test_a_binding_does_not_want(binding_key: str, routing_key: str) -> None:
     assert not is_match(binding_key, routing_key)
-
-
-@given(st.lists(st.text("ab", max_size=2), min_size=1, max_size=4).map(".".join))
-def test_a_key_without_wildcards_wants_itself(key: str) -> None:
-    assert is_match(key, key)
 
 
 def test_a_queue_with_several_fitting_bindings_gets_one_copy() -> None:

@@ -1,9 +1,6 @@
 """The outbox: in order, bounded, and a watermark that never passes what was confirmed."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway_service.publisher import Counts, Outbox
 from gateway_service.publisher.envelope import ENVELOPE_OVERHEAD_BYTES, Envelope
@@ -227,95 +224,3 @@ def test_a_replayed_number_does_not_lower_the_watermark(late: int) -> None:
     outbox.confirm(outbox.take(4, ALL))
 
     assert outbox.published_seq("a") == 3
-
-
-@given(st.permutations(range(1, 9)))
-def test_in_whatever_order_confirms_come_the_watermark_is_the_contiguous_part(order: list[int]) -> None:
-    outbox = filled(*range(1, 9))
-    envelopes = {envelope.seq: envelope for envelope in outbox.take(8, ALL)}
-    confirmed = {0}
-
-    for seq in order:
-        outbox.confirm([envelopes[seq]])
-        confirmed.add(seq)
-        contiguous = next(number for number in range(9) if number + 1 not in confirmed)
-        assert outbox.published_seq("a") == contiguous
-
-
-class OutboxMachine(RuleBasedStateMachine):
-    """A publisher and a receiver that do anything they may, in any order."""
-
-    @initialize()
-    def start(self) -> None:
-        self.outbox = Outbox()
-        self.next_seq = {"a": 1, "b": 1}
-        self.skipped: set[tuple[str, int]] = set()
-        self.confirmed: set[tuple[str, int]] = set()
-        self.in_flight: list[Envelope] = []
-        self.first_taken: dict[str, list[int]] = {"a": [], "b": []}
-        for session in self.next_seq:
-            self.outbox.open_session(session, 0)
-
-    @rule(session=st.sampled_from("ab"))
-    def put(self, session: str) -> None:
-        self.outbox.put(make_envelope(self.next_seq[session], session=session))
-        self.next_seq[session] += 1
-
-    @rule(session=st.sampled_from("ab"))
-    def skip(self, session: str) -> None:
-        self.outbox.skip(session, self.next_seq[session])
-        self.skipped.add((session, self.next_seq[session]))
-        self.next_seq[session] += 1
-
-    @rule(limit=st.integers(0, 4))
-    def take(self, limit: int) -> None:
-        batch = self.outbox.take(limit, ALL)
-        self.in_flight += batch
-        for envelope in batch:
-            if envelope.seq not in self.first_taken[envelope.session]:
-                self.first_taken[envelope.session].append(envelope.seq)
-
-    @rule(data=st.data())
-    def confirm(self, data: st.DataObject) -> None:
-        chosen = data.draw(st.sets(st.integers(0, max(0, len(self.in_flight) - 1))))
-        envelopes = [self.in_flight[index] for index in chosen if index < len(self.in_flight)]
-        self.outbox.confirm(envelopes)
-        self.confirmed |= {(envelope.session, envelope.seq) for envelope in envelopes}
-        self.in_flight = [each for each in self.in_flight if not each.is_confirmed]
-
-    @rule(data=st.data())
-    def refuse(self, data: st.DataObject) -> None:
-        chosen = data.draw(st.sets(st.integers(0, max(0, len(self.in_flight) - 1))))
-        envelopes = [self.in_flight[index] for index in chosen if index < len(self.in_flight)]
-        self.outbox.give_back(envelopes)
-        refused = {id(envelope) for envelope in envelopes}
-        self.in_flight = [each for each in self.in_flight if id(each) not in refused]
-
-    @rule()
-    def lose_the_connection(self) -> None:
-        self.outbox.rewind()
-        self.in_flight = []
-
-    @invariant()
-    def watermark_is_the_highest_contiguous_confirmed(self) -> None:
-        for session, next_seq in self.next_seq.items():
-            done = {seq for owner, seq in self.confirmed | self.skipped if owner == session}
-            expected = next(seq for seq in range(next_seq) if seq + 1 not in done)
-            assert self.outbox.published_seq(session) == expected
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        accepted = sum(self.next_seq.values()) - len(self.next_seq)
-        pending = accepted - len(self.confirmed) - len(self.skipped)
-        assert self.outbox.counts().pending == pending
-        assert self.outbox.is_empty == (pending == 0)
-        assert self.outbox.in_flight == len(self.in_flight)
-
-    @invariant()
-    def nothing_is_taken_for_the_first_time_before_an_older_one(self) -> None:
-        for numbers in self.first_taken.values():
-            assert numbers == sorted(numbers)
-
-
-TestOutboxMachine = OutboxMachine.TestCase
-TestOutboxMachine.settings = settings(max_examples=40, stateful_step_count=40)

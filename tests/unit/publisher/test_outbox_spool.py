@@ -1,14 +1,11 @@
 """The outbox with a spool: the same order and the same counts, wherever an envelope lies."""
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from gateway_service.publisher import Outbox
 from tests.support.publishing import make_envelope
 from tests.support.spools import MemorySpool
-from tests.unit.publisher.test_outbox import ALL, OutboxMachine, seqs
+from tests.unit.publisher.test_outbox import ALL, seqs
 
 SIZE = make_envelope().size_bytes
 
@@ -171,60 +168,3 @@ def test_memory_and_disk_have_settled_when_both_have_room(outbox, spool):
     write(outbox, spool)
 
     assert not outbox.has_settled
-
-
-class SpoolingMachine(OutboxMachine):
-    """As without a spool, and a spooler that writes, fails and deletes at any moment between two steps of others."""
-
-    @initialize()
-    def start(self):
-        super().start()
-        self.spool = MemorySpool()
-        self.outbox = Outbox(10**9, self.spool)
-        self.on_disk = set()
-        self.writing = None
-        for session in self.next_seq:
-            self.outbox.open_session(session, 0)
-
-    @precondition(lambda self: self.writing is None)
-    @rule(count=st.integers(1, 5))
-    def begin_to_write(self, count):
-        self.writing = self.outbox.take_to_spool(count * SIZE) or None
-        if self.writing is None:
-            self.outbox.not_spooled()
-
-    @precondition(lambda self: self.writing is not None)
-    @rule(works=st.booleans())
-    def end_writing(self, works):
-        if works:
-            self.outbox.spooled(self.spool.append(self.writing))
-            self.on_disk |= {(each.session, each.seq) for each in self.writing}
-        else:
-            self.outbox.not_spooled()
-        self.writing = None
-
-    @rule()
-    def delete(self):
-        sizes = self.outbox.settled()
-        self.spool.delete(sizes)
-        self.outbox.deleted(sizes)
-
-    @invariant()
-    def watermark_is_the_highest_contiguous_confirmed(self):
-        for session, next_seq in self.next_seq.items():
-            done = {seq for owner, seq in self.confirmed | self.skipped | self.on_disk if owner == session}
-            expected = next(seq for seq in range(next_seq) if seq + 1 not in done)
-            assert self.outbox.published_seq(session) == expected
-
-    @invariant()
-    def nothing_is_lost(self):
-        accepted = sum(self.next_seq.values()) - len(self.next_seq)
-        counts = self.outbox.counts()
-        assert counts.spooled == len(self.on_disk - self.confirmed)
-        assert counts.pending + counts.spooled == accepted - len(self.confirmed) - len(self.skipped)
-        assert self.outbox.in_flight == len(self.in_flight)
-        assert counts.pending_bytes == self.outbox.pending_bytes >= 0
-
-
-TestSpoolingMachine = SpoolingMachine.TestCase
-TestSpoolingMachine.settings = settings(max_examples=60, stateful_step_count=40)

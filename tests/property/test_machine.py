@@ -255,7 +255,7 @@ class Watcher:
                 return context.compress(text) + context.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     compression=st.sampled_from(["none", "zlib-stream", "zstd-stream"]),
     stored=st.booleans(),
@@ -281,7 +281,7 @@ def test_the_promises_hold_whatever_happens(compression, stored, steps, happenin
         getattr(watcher, name)(*arguments)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.binary(max_size=20) | st.text(max_size=10), max_size=10),
     st.sampled_from(["zlib-stream", "zstd-stream", "none"]),
