@@ -1,12 +1,17 @@
 """The queues of a group, read as its workers would: what is in them has reached the broker for good."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-from kombu import Connection
+from kombu import Connection, Consumer, Message
 
 from gateway_service.worker.topology import event_queue
+
+_READ_S = 5.0
+_IDLE_S = 0.3
 
 
 class Queues:
@@ -15,13 +20,13 @@ class Queues:
     def __init__(self, broker_url: str, events: Iterable[str]) -> None:
         """Declare the queues, before anything is published."""
         self._url = broker_url
-        self._queues = [event_queue(event) for event in events]
+        self._declared = [event_queue(event) for event in events]
         self.ids: list[str] = []
-        """The ids of all messages read so far, queue by queue in their order."""
+        """The ids of all messages read so far, those of each queue in its order."""
         self.bodies: dict[str, Any] = {}
         """What the messages of GATEWAY_GAP hold, by id."""
         with Connection(broker_url) as connection:
-            for queue in self._queues:
+            for queue in self._declared:
                 queue(connection.default_channel).declare()
 
     @property
@@ -30,11 +35,16 @@ class Queues:
         return Counter(self.ids)
 
     def read(self) -> None:
-        """Take every message that is there now. Blocks."""
+        """Take messages until none is there, or for some seconds. Blocks."""
+        ends_at = time.monotonic() + _READ_S
         with Connection(self._url) as connection:
-            for declared in self._queues:
-                queue = declared(connection.default_channel)
-                while (message := queue.get(no_ack=True, accept=["json"])) is not None:
-                    self.ids.append(message.headers["id"])
-                    if message.headers["event"] == "GATEWAY_GAP":
-                        self.bodies[message.headers["id"]] = message.payload[0][0]
+            consumer = Consumer(connection, self._declared, no_ack=True, accept=["json"], on_message=self._take)
+            # What is on its way when it ends is handed over before the broker confirms that.
+            with consumer, suppress(TimeoutError):
+                while time.monotonic() < ends_at:
+                    connection.drain_events(timeout=_IDLE_S)
+
+    def _take(self, message: Message) -> None:
+        self.ids.append(message.headers["id"])
+        if message.headers["event"] == "GATEWAY_GAP":
+            self.bodies[message.headers["id"]] = message.decode()[0][0]
