@@ -90,7 +90,7 @@ class Spool:
         with self._lock:
             if self._file is None:
                 with _folder_lock(self.folder):
-                    self._file = SpoolFile(self._new_path())
+                    self._file = SpoolFile(self._new_path(), self.last_row)
             rows = self._file.append(envelopes)
             self.rows += len(rows)
             self.size_bytes += sum(each.size_bytes for each in envelopes)
@@ -112,12 +112,14 @@ class Spool:
         with self._lock:
             if self._file is None:
                 return
-            self._file.delete(tuple(sizes))
+            is_emptied = len(sizes) == self.rows
+            if not is_emptied:
+                self._file.delete(tuple(sizes))
             self.rows -= len(sizes)
             self.size_bytes -= sum(sizes.values())
-            if not self.rows:
-                with contextlib.suppress(SpoolUnavailable):  # only room is at stake, and the rows are gone already
-                    self._file.shrink()
+            if is_emptied:  # deleting rows takes room, of which a full disk has none; deleting the file takes none
+                file, self._file = self._file, None
+                file.remove()
 
     def adopt(self) -> Adoption:
         """Take over what processes that are gone have left for this one.
@@ -186,7 +188,7 @@ class Spool:
 
     def _copy(self, source: SpoolFile, adopted: dict[str, Rows]) -> None:
         if self._file is None:
-            self._file = SpoolFile(self._new_path())
+            self._file = SpoolFile(self._new_path(), self.last_row)
         after = 0
         while batch := source.read(after, _COPY_ROWS, _COPY_BYTES):
             after = batch[-1].row

@@ -66,15 +66,19 @@ class SpoolFile:
     happened then. What :meth:`append` returned is on the disk, also after a power cut.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, last_row: int = 0) -> None:
         """Open the file; make it and its folder if they are not there.
+
+        Args:
+            path: The file.
+            last_row: Rows that are added have larger numbers than this one.
 
         Raises:
             SpoolUnavailable: It cannot be read or written, or another process has it.
             SpoolCorrupt: It is there and cannot be understood.
         """
         self.path = path
-        self._next_row = 1
+        self._next_row = last_row + 1
         with self._errors_mapped():
             # What is in here counts as safe, so a power cut must not take it.
             self._connection = open_file(path, timeout_s=0.0, synchronous="FULL", is_exclusive=True)
@@ -162,12 +166,6 @@ class SpoolFile:
                 )
             ]
 
-    def shrink(self) -> None:
-        """Give the disk back what deleted rows had."""
-        with self._errors_mapped():
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
     def close(self) -> None:
         """Release the file; no call may follow."""
         with contextlib.suppress(sqlite3.Error):
@@ -176,8 +174,11 @@ class SpoolFile:
     def remove(self) -> None:
         """Close and delete the file."""
         self.close()
-        for path in _parts(self.path):
-            path.unlink(missing_ok=True)
+        try:
+            for path in _parts(self.path):
+                path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise SpoolUnavailable(str(self.path), f"it cannot be deleted: {exc.strerror}") from exc
 
     def _prepare(self) -> None:
         with transaction(self._connection):
@@ -187,7 +188,8 @@ class SpoolFile:
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise SpoolCorrupt(str(self.path), f"it has schema {version} and this version knows {SCHEMA_VERSION}")
-        self._next_row = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM dispatches").fetchone()[0]
+        newest = self._connection.execute("SELECT coalesce(max(id), 0) FROM dispatches").fetchone()[0]
+        self._next_row = max(self._next_row, newest + 1)
 
     @contextlib.contextmanager
     def _errors_mapped(self) -> Iterator[None]:

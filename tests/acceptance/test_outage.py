@@ -5,9 +5,10 @@ import json
 import os
 import signal
 import sqlite3
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from gateway_service.contract import session_hash
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.protocol.constants import Opcode
 from gateway_service.simulator import Simulator, SimulatorConfig
-from gateway_service.simulator.faults import InvalidateSession, Moment
+from gateway_service.simulator.faults import AskHeartbeats, AskReconnect, InvalidateSession, Moment
+from tests.support.disk import small_disk
 from tests.support.publishing import KombuSubject, Received, argument_of
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
@@ -25,6 +27,10 @@ pytestmark = pytest.mark.rabbitmq
 
 SHARDS = 2
 FLAGS = ("--shard-count", str(SHARDS), "--processes", "1", "--outbox-max-bytes", "1MiB", "--spool-max-bytes", "3MiB")
+CAN_MOUNT = os.geteuid() == 0
+
+
+HEARTBEAT_S = 10.0
 
 
 class Outage:
@@ -66,14 +72,36 @@ class Outage:
                 pass
         return received
 
-    def heartbeats(self) -> int:
-        return len(self.simulator.transcript.payloads(Opcode.HEARTBEAT))
+    async def kill_everything(self) -> None:
+        """Kill every process at once and start the service again; wait until every shard has resumed."""
+        resumes = len(self.simulator.transcript.payloads(Opcode.RESUME))
+        self.service.kill_everything()
+        self.service.start()
+        await until(lambda: len(self.simulator.transcript.payloads(Opcode.RESUME)) >= resumes + SHARDS)
+
+    async def is_served(self) -> None:
+        """Let Discord ask for a heartbeat, for a reconnect on one shard and for a RESUME on the other, and wait."""
+        said = self.simulator.transcript.payloads
+        beats = {shard_id: len(said(Opcode.HEARTBEAT, shard_id=shard_id)) for shard_id in range(SHARDS)}
+        resumes = len(said(Opcode.RESUME))
+        asked_at = time.monotonic()
+        self.simulator.inject(AskHeartbeats(1))
+        await until(lambda: all(len(said(Opcode.HEARTBEAT, shard_id=each)) > beats[each] for each in beats))
+        assert time.monotonic() - asked_at < HEARTBEAT_S / 2  # so it was not only the next one that was due
+        self.simulator.inject(AskReconnect(), 0)
+        self.simulator.inject(InvalidateSession(resumable=True), 1)
+        await until(lambda: len(said(Opcode.RESUME)) >= resumes + SHARDS)
+        await self.simulator.wait_for_shards(range(SHARDS))
 
 
 @asynccontextmanager
 async def running_outage(rabbitmq: PrivateRabbitMQ, url: str, directory: Path) -> AsyncIterator[Outage]:
     config = SimulatorConfig(
-        shards=SHARDS, guilds=20, max_concurrency=SHARDS, message_bytes=1000, heartbeat_interval_ms=2000
+        shards=SHARDS,
+        guilds=20,
+        max_concurrency=SHARDS,
+        message_bytes=1000,
+        heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
     )
     subject = KombuSubject(url)
     subject.bind("all", "#")
@@ -88,6 +116,10 @@ async def running_outage(rabbitmq: PrivateRabbitMQ, url: str, directory: Path) -
                 await outage.mend_broker()
 
 
+def spool_files(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.db"))
+
+
 def first_arrivals(received: list[Received]) -> dict[str, list[int]]:
     """Return the numbers of each session in the order in which they arrived for the first time."""
     seqs = defaultdict[str, dict[int, None]](dict)
@@ -96,26 +128,40 @@ def first_arrivals(received: list[Received]) -> dict[str, list[int]]:
     return {session: list(numbers) for session, numbers in seqs.items()}
 
 
+@pytest.fixture
+def spool_folder(tmp_path: Path) -> Iterator[Path]:
+    """Where the spool of the service is: a disk smaller than it may be, if this user may mount one."""
+    folder = tmp_path / "spool"
+    with small_disk(folder, size_kib=2048) if CAN_MOUNT else nullcontext():
+        yield folder
+
+
 async def test_down_every_rung_and_up_again_nothing_is_lost_and_all_is_in_order(
-    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path
+    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path, spool_folder: Path
 ) -> None:
     async with running_outage(rabbitmq, rabbitmq_url, tmp_path) as outage:
         simulator = outage.simulator
         simulator.start_traffic(100)
         await until(lambda: simulator.sent.total > 200)
+        await outage.is_served()
+        rabbitmq.freeze()
+        await outage.reach("lagging")
+        await outage.is_served()
+        rabbitmq.thaw()
+        await outage.reach("confirming")
         await outage.break_broker()
         await outage.reach("memory")
+        await outage.is_served()
         await outage.reach("spool")
+        await outage.is_served()
         await outage.kill_shard_process()
         await outage.reach("spool", times=2)
-        await until(lambda: len(simulator.transcript.payloads(Opcode.RESUME)) >= SHARDS)
         await simulator.wait_for_shards(range(SHARDS))
-        beats = outage.heartbeats()
-        simulator.op7()
-        await until(lambda: len(simulator.transcript.payloads(Opcode.RESUME)) >= 2 * SHARDS)
-        await until(lambda: outage.heartbeats() >= beats + 2 * SHARDS)
         simulator.start_traffic(1000)
         await outage.reach("suspended")
+        assert ("spool.failed" if CAN_MOUNT else "spool.full") in outage.service.log
+        await outage.kill_everything()
+        await outage.reach("suspended", times=2)
         await simulator.stop_traffic()
         await outage.mend_broker()
 
@@ -130,7 +176,7 @@ async def test_down_every_rung_and_up_again_nothing_is_lost_and_all_is_in_order(
         assert await asyncio.to_thread(outage.service.stop) == 0
         assert "ledger.unbalanced" not in outage.service.log
         assert "gateway.gap" not in outage.service.log
-        assert list((tmp_path / "spool").rglob("*.db")) == []
+        assert spool_files(spool_folder) == []
 
 
 async def test_what_a_damaged_spool_and_an_expired_session_cost_is_told_to_every_group(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway_service.simulator import Simulator
@@ -84,7 +84,7 @@ class Service:
     def kill_everything(self) -> None:
         """End the supervisor and every shard process at once, as a power cut would."""
         for pid in [self.process.pid, *self.shard_pids()]:
-            os.kill(pid, signal.SIGKILL)
+            signal_to(pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
@@ -96,6 +96,12 @@ class Service:
         except subprocess.TimeoutExpired:
             self.kill_everything()
             raise
+
+
+def signal_to(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended already."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What goes wrong: each trouble strikes, lasts for a while, and is over when its coroutine returns."""
 
 import asyncio
-import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
@@ -10,6 +9,7 @@ from typing import Final
 from gateway_service.simulator.faults import Abort, AskReconnect, CloseWith, Freeze, InvalidateSession
 from tests.acceptance.chaos.stack import SHARDS, Stack
 from tests.support.disk import fill
+from tests.support.service import signal_to
 
 Trouble = Callable[[Stack, random.Random], Awaitable[None]]
 
@@ -20,20 +20,20 @@ _RESUMABLE_CODES: Final = (1000, 1001, 1012, 4000, 4001, 4002, 4008)
 
 async def kill_shard_process(stack: Stack, rng: random.Random) -> None:
     async with stack.service_in_trouble:
-        os.kill(rng.choice(await stack.shard_pids()), signal.SIGKILL)
+        signal_to(rng.choice(await stack.shard_pids()), signal.SIGKILL)
 
 
 async def freeze_shard_process(stack: Stack, rng: random.Random) -> None:
     async with stack.service_in_trouble:
         pid = rng.choice(await stack.shard_pids())
-        os.kill(pid, signal.SIGSTOP)
+        signal_to(pid, signal.SIGSTOP)
         await asyncio.sleep(rng.uniform(1, 3))
-        os.kill(pid, signal.SIGCONT)
+        signal_to(pid, signal.SIGCONT)
 
 
 async def kill_supervisor(stack: Stack, rng: random.Random) -> None:  # noqa: ARG001
     async with stack.service_in_trouble:
-        os.kill(stack.service.process.pid, signal.SIGKILL)
+        signal_to(stack.service.process.pid, signal.SIGKILL)
         await stack.start_service_again()
 
 

@@ -74,6 +74,16 @@ def test_the_next_process_of_the_shards_takes_over_what_was_left(spools):
     assert (after.rows, after.size_bytes) == (3, 3 * make_envelope().size_bytes)
 
 
+def test_an_emptied_file_is_deleted_and_the_rows_of_the_next_one_have_larger_numbers(spools, tmp_path):
+    spool = spools(0)
+    rows = spool.append(of(0, 1, 2))
+
+    spool.delete(dict.fromkeys(rows, make_envelope().size_bytes))
+
+    assert (files(tmp_path), spool.rows, spool.size_bytes) == ([], 0, 0)
+    assert min(spool.append(of(0, 3))) > max(rows)
+
+
 def test_what_is_written_after_it_comes_after_it(spools):
     before = spools(0)
     before.append(of(0, 1, 2))
