@@ -26,6 +26,7 @@ LEVELS: Final = {
     "refusals": 1,
     "sqlite_file": 1,
     "telemetry": 1,
+    "tracing": 1,
     "settings": 2,
     "topology": 2,
     "protocol": 3,
@@ -48,7 +49,9 @@ LEVELS: Final = {
     "cli": 9,
     "__main__": 10,
 }
-FOUNDATION: Final = frozenset({"errors", "contract", "lifeline", "telemetry", "metrics", "refusals", "settings"})
+FOUNDATION: Final = frozenset(
+    {"errors", "contract", "lifeline", "telemetry", "tracing", "metrics", "refusals", "settings"}
+)
 # These see less than their level allows.
 ONLY: Final = {
     "events": frozenset(),
@@ -90,6 +93,7 @@ BORDERS: Final = {
     "flower": {"flower"},
     "tornado": {"flower", "simulator"},
     "yaml": {"simulator"},
+    "opentelemetry": {"tracing", "publisher", "worker"},
     "discord": set(),
     "hikari": set(),
 }
@@ -98,6 +102,8 @@ NARROW_BORDERS: Final = {
     ("publisher", "redis"): "publisher/redis.py",
     ("publisher", "sqlite3"): "publisher/spool_file.py",
     ("supervisor", "httpx"): "supervisor/gateway_info.py",
+    ("publisher", "opentelemetry"): "publisher/spans.py",
+    ("worker", "opentelemetry"): "worker/spans.py",
     ("control", "httpx"): "control/client.py",
     ("worker", "httpx"): "worker/callback.py",
     ("control", "prometheus_client"): "control/metrics.py",

@@ -40,6 +40,7 @@ class Configure(_Message):
     spool_max_bytes: int
     service_shard_ids: tuple[int, ...]
     """The shards of all processes of the service."""
+    tracing: bool = False
     log_level: LogLevel
     log_format: LogFormat
 

@@ -44,6 +44,8 @@ class Envelope:
     """The broker has it; written by the outbox alone."""
     row: int = field(default=0, compare=False)
     """Its place in the spool; 0 while it is in memory only."""
+    traceparent: str | None = field(default=None, compare=False)
+    """The span that it belongs to, in the words of W3C's Trace Context; None while it is not traced."""
 
     @property
     def size_bytes(self) -> int:
@@ -92,6 +94,7 @@ def lasting_headers(envelope: Envelope, host: str) -> dict[str, Any]:
 def headers_of(envelope: Envelope, host: str) -> dict[str, Any]:
     """Return all headers of the task message."""
     guild_id = envelope.guild_id
+    trace = {} if envelope.traceparent is None else {"traceparent": envelope.traceparent}
     return {
         **lasting_headers(envelope, host),
         "seq": envelope.seq,
@@ -100,4 +103,5 @@ def headers_of(envelope: Envelope, host: str) -> dict[str, Any]:
         "received_at": envelope.received_at,
         "id": envelope.task_id,
         "root_id": envelope.task_id,
+        **trace,
     }

@@ -83,6 +83,7 @@ class FrameEncoder:
             size > self._max_chunk_bytes
             or envelope.seq > _MAX_INT
             or (guild_id is not None and not _MAX_INT < guild_id <= _MAX_LONG)
+            or envelope.traceparent is not None
         ):
             parts.append(self._encode_whole(envelope))
             return
@@ -184,7 +185,7 @@ class FrameEncoder:
         return fill
 
     def _encode_whole(self, envelope: Envelope) -> bytes:
-        """Return the frames of a message that fits no template: large, or with unusual numbers."""
+        """Return the frames of a message that fits no template: large, traced, or with unusual numbers."""
         body = envelope.body
         properties = _properties(headers_of(envelope, self._host), envelope.task_id)
         content = _CONTENT_START.pack(_BASIC_CLASS, 0, len(body)) + properties

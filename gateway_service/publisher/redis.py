@@ -131,9 +131,12 @@ class RedisLink(SynchronousLink):
         """Return the message up to what differs from queue to queue."""
         task_id = envelope.task_id.encode()
         guild_id = envelope.guild_id
+        headers = self._lasting_headers(envelope)
+        if envelope.traceparent is not None:
+            headers += b',"traceparent":"%b"' % envelope.traceparent.encode()
         return _MESSAGE % (
             b64encode(envelope.body),
-            self._lasting_headers(envelope),
+            headers,
             envelope.seq,
             b"null" if guild_id is None else b"%d" % guild_id,
             envelope.received_at,

@@ -14,6 +14,7 @@ from gateway_service.metrics import Histogram
 from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.ports import Link
+from gateway_service.publisher.spans import PublisherSpans
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -49,15 +50,17 @@ class PublisherThread:
     may arrive twice, with an equal id, and never not at all.
     """
 
-    def __init__(self, link_factory: Callable[[], Link], outbox: Outbox) -> None:
+    def __init__(self, link_factory: Callable[[], Link], outbox: Outbox, spans: PublisherSpans | None = None) -> None:
         """Prepare the thread; :meth:`start` runs it.
 
         Args:
             link_factory: Makes an unconnected link, one for each attempt to connect.
             outbox: What to publish.
+            spans: Traces it; None when nothing is traced.
         """
         self._link_factory = link_factory
         self._outbox = outbox
+        self._spans = spans
         self._thread = Thread(target=self._run, name="publisher", daemon=True)
         self._stopping = Event()
         self._flush_until = 0.0
@@ -142,6 +145,8 @@ class PublisherThread:
                 # Each batch counts as its first, so that one look at the clock serves all.
                 self.confirm_latency.observe(time.time() - receipts.confirmed[0].received_at, len(receipts.confirmed))
                 outbox.confirm(receipts.confirmed)
+                if self._spans is not None:
+                    self._spans.confirmed(receipts.confirmed)
                 self._failures = 0
             if receipts.refused:
                 self._hold(receipts.refused)
@@ -151,6 +156,8 @@ class PublisherThread:
             batch: Sequence[Envelope] = ()
             if outbox.has_waiting and not self._is_holding() and (room := link.room):
                 batch = outbox.take(room, BATCH_BYTES)
+                if self._spans is not None:
+                    self._spans.begin(batch)
                 link.send(batch)
             if not (batch and outbox.has_waiting and link.room):
                 self._wait(link, is_busy=bool(batch or receipts))
@@ -178,6 +185,8 @@ class PublisherThread:
     def _give_up(self, max_bytes: int) -> None:
         """Let go of what the broker never takes: sent again, it would end every connection and hold up all others."""
         for envelope in self._outbox.give_up(max_bytes):
+            if self._spans is not None:
+                self._spans.given_up(envelope, "larger than the broker takes")
             log_event(
                 _log,
                 logging.ERROR,

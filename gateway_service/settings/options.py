@@ -97,6 +97,7 @@ NO_ROUTES: Final = Routes()
 
 
 ControlAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
+Tracing = Annotated[bool, PlainValidator(values.parse_yes_or_no)]
 MetricsAddress = Annotated[Address | None, PlainValidator(urls.parse_address)]
 
 
@@ -107,6 +108,7 @@ class WorkerOptions(_Options):
     broker_url: BrokerUrl
     once_url: OnceUrl
     api_url: ApiUrl
+    tracing: Tracing
     worker_metrics_address: MetricsAddress
     routes: RoutesOption
 
@@ -117,6 +119,7 @@ class WorkerOptions(_Options):
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
         once_url: str | SecretStr | None = None,
         api_url: str = DEFAULT_API_URL,
+        tracing: bool | str = False,
         worker_metrics_address: str | Address | None = None,
         routes: RoutesGiven = NO_ROUTES,
     ) -> None:
@@ -184,6 +187,7 @@ class GatewayOptions(_Options):
     force_identify: Annotated[bool, PlainValidator(values.parse_yes_or_no)]
     worker_metrics_address: MetricsAddress
     """None means that workers serve no metrics."""
+    tracing: Tracing
     log_level: Annotated[LogLevel, _choice("log_level")]
     log_format: Annotated[LogFormat, _choice("log_format")]
 
@@ -215,6 +219,7 @@ class GatewayOptions(_Options):
         identify_reserve: int | str = DEFAULT_IDENTIFY_RESERVE,
         force_identify: bool | str = False,
         worker_metrics_address: str | Address | None = None,
+        tracing: bool | str = False,
         log_level: str = "info",
         log_format: str = "text",
     ) -> None:

@@ -248,6 +248,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "the host takes the next free port.",
     ),
     Setting(
+        name="tracing",
+        env="GATEWAY_TRACING",
+        flag="--tracing",
+        metavar="",
+        default="no",
+        meaning="Trace dispatches with OpenTelemetry from the socket to their handlers, yes or no; see tracing.md.",
+        choices=("yes", "no"),
+    ),
+    Setting(
         name="log_level",
         env="GATEWAY_LOG_LEVEL",
         flag="--log-level",

@@ -39,6 +39,7 @@ from gateway_service.protocol.progress import caught_up
 from gateway_service.protocol.session import Session
 from gateway_service.publisher import Outbox, Owner, PublisherState, PublisherThread, Rung, Spool, Spooler, make_link
 from gateway_service.publisher.rungs import is_lower, lowest
+from gateway_service.publisher.spans import make_spans
 from gateway_service.settings.routes import parse_routes
 from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
@@ -73,7 +74,8 @@ class ShardProcess:
         self._outbox = Outbox(configure.outbox_max_bytes, self._spool)
         self._spooler = Spooler(self._spool, self._outbox)
         broker_url = configure.broker_url.get_secret_value()
-        self._publisher = PublisherThread(lambda: make_link(broker_url), self._outbox)
+        spans = make_spans(tracing=configure.tracing)
+        self._publisher = PublisherThread(lambda: make_link(broker_url), self._outbox, spans)
         self._shards: dict[int, Shard] = {}
         self._rung = Rung.CONFIRMING
         self._heartbeats = Histogram()

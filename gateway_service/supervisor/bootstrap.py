@@ -25,6 +25,7 @@ from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_
 from gateway_service.supervisor.policy import GiveUp
 from gateway_service.supervisor.presence import PresenceProvider
 from gateway_service.telemetry import LogEvent, log_event
+from gateway_service.tracing import check_tracing
 
 _log: Final = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
         ServiceUnavailable: API or state store do not answer, or on a first start the broker.
     """
     presence = PresenceProvider(options.presence)
+    if options.tracing:
+        check_tracing()
     asked_at = asyncio.get_running_loop().time()
     gateway_url, num_shards, info = await _gateway(options, patience)
     shard_ids = shards_to_run(options.shards, num_shards)
@@ -103,6 +106,7 @@ def configuration(
         spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),
         spool_max_bytes=options.spool_max_bytes,
         service_shard_ids=tuple(shard_id for block in plan.blocks for shard_id in block),
+        tracing=options.tracing,
         log_level=options.log_level,
         log_format=options.log_format,
     )

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from gateway_service.errors import ConfigurationError
 from gateway_service.settings import WorkerOptions, load_worker_options
+from gateway_service.tracing import check_tracing
 from gateway_service.worker.callback import API_URL_KEY
 from gateway_service.worker.consumer import CONSUMER_PATH
 from gateway_service.worker.exposition import METRICS_ADDRESS_KEY
 from gateway_service.worker.once import ONCE_URL_KEY
 from gateway_service.worker.serialization import CONTENT_TYPE, PLAIN_JSON
+from gateway_service.worker.spans import TRACING_KEY
 
 # How long a message of a killed worker stays away on Redis. A handler must be done within that time, and a
 # message that waits for a longer countdown runs more than once. See Celery: Using Redis, visibility timeout.
@@ -70,6 +72,8 @@ def _content_types(accepted: Iterable[str]) -> set[str]:
 
 
 def _defaults(options: WorkerOptions) -> dict[str, Any]:
+    if options.tracing:
+        check_tracing()
     return {
         "broker_connection_retry_on_startup": True,
         "broker_heartbeat": 10,  # seconds; Celery's two minutes are long for a bot that answers people
@@ -79,6 +83,7 @@ def _defaults(options: WorkerOptions) -> dict[str, Any]:
         ROUTES_KEY: options.routes.as_mapping(),
         ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
         API_URL_KEY: options.api_url,
+        TRACING_KEY: options.tracing,
         METRICS_ADDRESS_KEY: options.worker_metrics_address,
         "accept_content": [CONTENT_TYPE, PLAIN_JSON],
         "result_accept_content": [PLAIN_JSON],

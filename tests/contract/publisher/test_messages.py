@@ -54,6 +54,18 @@ def test_every_header_of_the_contract_arrives(subject: Subject) -> None:
     assert received.headers["id"] == f"{SESSION}-77"
 
 
+def test_a_message_of_a_trace_says_so(subject: Subject) -> None:
+    traced, other = make_envelope(79), make_envelope(80)
+    traced.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    received = published(subject, traced, other)
+
+    assert {message.headers["id"]: message.headers.get("traceparent") for message in received} == {
+        traced.task_id: traced.traceparent,
+        other.task_id: None,
+    }
+
+
 def test_a_worker_gets_the_dispatch_back_from_the_headers(subject: Subject) -> None:
     envelope = make_envelope(78, guild_id=None)
 

@@ -81,6 +81,17 @@ BAD_STARTS = {
         line="control_address: {taken} cannot be used: Address already in use; give this service an address of its "
         "own, or 'off' (GATEWAY_CONTROL_ADDRESS)",
     ),
+    "tracing without its packages": BadStart(
+        flags=("--tracing",),
+        files={"opentelemetry/__init__.py": b""},
+        line="tracing: is on, but OpenTelemetry is not installed: pip install 'gateway-service[otel]' "
+        "(GATEWAY_TRACING)",
+    ),
+    "an exporter that is not installed": BadStart(
+        env={"GATEWAY_TRACING": "yes", "OTEL_TRACES_EXPORTER": "carrier-pigeon"},
+        line="OTEL_TRACES_EXPORTER: no exporter 'carrier-pigeon' is installed; the default, 'otlp', comes with "
+        "pip install 'gateway-service[otel]'",
+    ),
     "a shard that does not exist": BadStart(
         flags=("--shard-count", "32", "--shards", "30-32"),
         line="--shards: names shard 32, but the shard count is 32: ids go from 0 to 31",
@@ -147,6 +158,7 @@ def results(simulator, tmp_path_factory):
 
 def start(bad: BadStart, simulator: dict[str, str], folder: Path) -> subprocess.Popen[str]:
     for name, content in bad.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "DISCORD_"))}
     clean.pop("CELERY_BROKER_URL", None)

@@ -1,0 +1,55 @@
+"""One trace of a dispatch: read off the socket, confirmed by the broker, handled on both ways of a worker."""
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from gateway_service.publisher import Outbox, PublisherThread
+from gateway_service.publisher.links import make_link
+from gateway_service.publisher.spans import PublisherSpans
+from tests.support.publishing import make_envelope
+from tests.support.waiting import wait_until
+from tests.support.worker import running_worker
+
+CONTENT = "what-somebody-wrote"
+
+
+@pytest.fixture
+def traced():
+    """The spans of the gateway's side that have ended, and what makes them."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield exporter, provider.get_tracer("test")
+    provider.shutdown()
+
+
+@pytest.mark.rabbitmq
+def test_one_trace_spans_socket_broker_and_handler(rabbitmq_url, traced, tmp_path):
+    exporter, tracer = traced
+    options = ("--pool", "solo")
+    with running_worker(
+        rabbitmq_url, tmp_path, "tests.support.traced_tasks", *options, GATEWAY_TRACING="yes"
+    ) as worker:
+        outbox = Outbox()
+        publisher = PublisherThread(lambda: make_link(rabbitmq_url), outbox, PublisherSpans(tracer))
+        publisher.start()
+        outbox.put(make_envelope(1, raw=b'{"content":"%b"}' % CONTENT.encode()))
+        assert publisher.stop(30.0)
+        wait_until(lambda: sum(line.get("span") == "process twice" for line in worker.records()) == 2)
+
+    [published] = exporter.get_finished_spans()
+    assert (published.name, published.kind.name, published.start_time) == (
+        "publish MESSAGE_CREATE",
+        "PRODUCER",
+        1_700_000_000_125_000_000,
+    )
+    runs = [line for line in worker.records() if line["span"] == "process twice"]
+    inside = [line for line in worker.records() if line["span"] == "inside"]
+    assert {line["trace_id"] for line in [*runs, *inside]} == {published.context.trace_id}
+    assert [line["parent_id"] for line in runs] == [published.context.span_id] * 2
+    assert [line["parent_id"] for line in inside] == [line["span_id"] for line in runs]
+    assert [line["attributes"]["celery.retries"] for line in runs] == [0, 1]
+    assert [line["events"] for line in runs] == [["retry"], []]
+    assert runs[1]["status"] == ["ERROR", "LookupError"]
+    assert CONTENT not in str([*worker.records(), published.to_json()])
