@@ -3,9 +3,16 @@
 import logging
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["tests.support.brokers"]
+
+# Hypothesis fails a test over an example that takes 200 ms, or is made slowly: on a busy machine any does.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

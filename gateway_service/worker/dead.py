@@ -8,15 +8,12 @@ from celery.exceptions import Reject
 from celery.utils.log import get_logger
 
 from gateway_service.contract import DEAD_QUEUE
+from gateway_service.worker.confirmed import publish_copy
 from gateway_service.worker.gather import Settle
-from gateway_service.worker.handlers import confirming_producers
 
 REASON_HEADER: Final = "reason"
 DIED_AT_HEADER: Final = "died_at"
 """UNIX seconds."""
-
-# What belongs to the delivery and not to the message.
-_PASSING_HEADERS: Final = frozenset({"redelivered"})
 
 _log = get_logger(__name__)
 
@@ -30,21 +27,8 @@ def bury(app: Any, message: Any, headers: Mapping[str, Any], reason: str) -> Non
         headers: Those of the message, or of the one run that is dead.
         reason: What an operator reads; it never holds content.
     """
-    with confirming_producers(app).acquire(block=True) as producer:
-        producer.publish(
-            message.body,
-            exchange="",
-            routing_key=DEAD_QUEUE,
-            content_type=message.content_type,
-            content_encoding=message.content_encoding,
-            headers={
-                **{name: value for name, value in headers.items() if name not in _PASSING_HEADERS},
-                REASON_HEADER: reason,
-                DIED_AT_HEADER: time.time(),
-            },
-            correlation_id=headers.get("id"),
-            delivery_mode="persistent",
-        )
+    marked = {**headers, REASON_HEADER: reason, DIED_AT_HEADER: time.time()}
+    publish_copy(app, message, marked, routing_key=DEAD_QUEUE)
     _log.error("Message %s of %s goes to %s: %s", headers.get("id"), headers.get("task"), DEAD_QUEUE, reason)
 
 

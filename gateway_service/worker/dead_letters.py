@@ -22,8 +22,15 @@ from gateway_service.settings.urls import masked
 from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.dead import DIED_AT_HEADER, REASON_HEADER
 from gateway_service.worker.handlers import QUEUE_HEADER, REQUEUES_HEADER
+from gateway_service.worker.redeliveries import GIVEN_OUT_TOO_OFTEN
 
 _CONNECT_TIMEOUT_S: Final = 5.0
+_RABBITMQS_REASONS: Final = {
+    "delivery_limit": GIVEN_OUT_TOO_OFTEN,
+    "expired": "it waited longer than its queue keeps messages",
+    "maxlen": "its queue was full",
+    "rejected": "rejected, and its worker could not write why; its log says it",
+}
 # What a death leaves in the headers, and a new life begins without.
 _MARKS: Final = ("x-", REASON_HEADER, DIED_AT_HEADER, "redelivered", "eta", "timelimit")
 
@@ -54,8 +61,11 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Ours, or RabbitMQ's own word for messages that it buried: ``delivery_limit``, ``expired``, ``maxlen``."""
-        return str(self.headers.get(REASON_HEADER) or self.headers.get("x-first-death-reason") or "unknown")
+        """What the worker wrote, or our words for what RabbitMQ buried by itself; its own are in the headers."""
+        if REASON_HEADER in self.headers:
+            return str(self.headers[REASON_HEADER])
+        rabbitmqs = self.headers.get("x-first-death-reason")
+        return _RABBITMQS_REASONS.get(rabbitmqs, str(rabbitmqs or "unknown"))
 
     @property
     def queue(self) -> str | None:

@@ -9,9 +9,9 @@ from typing import Any, Final, NoReturn
 
 from celery import Task
 from celery.exceptions import Ignore, MaxRetriesExceededError, Reject
-from kombu import pools
 
 from gateway_service.contract import Dispatch
+from gateway_service.worker.confirmed import confirming_producers
 from gateway_service.worker.serialization import SERIALIZER
 
 QUEUE_HEADER: Final = "queue"
@@ -82,13 +82,6 @@ class HandlerTask(Task):
         # The message that a retry replaces is acknowledged next, so the broker must have confirmed the retry.
         with confirming_producers(self.app).acquire(block=True) as confirming:
             return super().apply_async(args, kwargs, task_id=task_id, producer=confirming, **options)
-
-
-def confirming_producers(app: Any) -> Any:
-    """Return the pool of producers whose publish returns when the broker has the message."""
-    connection = app.connection_for_write()
-    options = {**(connection.transport_options or {}), "confirm_publish": True}
-    return pools.producers[connection.clone(transport_options=options)]
 
 
 def round_delay_up(options: dict[str, Any]) -> None:

@@ -73,7 +73,8 @@ class FrameReader:
     def _handle_frames(self) -> None:
         deadline = time.monotonic() + BUDGET_S
         try:
-            while self._handle_one():
+            # A turn that was put off may come after the connection's end; the broker gives the rest out again.
+            while self._connection.connected and self._handle_one():
                 if time.monotonic() > deadline:
                     self._hub.call_soon(self._handle_frames)
                     # The loop would wait for its sockets first when it is already calling what was to be called soon.

@@ -9,12 +9,13 @@ from typing import Any, Final
 from celery.utils.log import get_logger
 
 from gateway_service.contract import MAX_REDELIVERIES
+from gateway_service.worker.confirmed import publish_copy
 from gateway_service.worker.dead import REASON_HEADER, burying
 from gateway_service.worker.gather import Settle
-from gateway_service.worker.handlers import QUEUE_HEADER, confirming_producers
+from gateway_service.worker.handlers import QUEUE_HEADER
 
 REDELIVERIES_HEADER: Final = "redeliveries"
-REASON: Final = f"its worker was lost {MAX_REDELIVERIES + 1} times"
+GIVEN_OUT_TOO_OFTEN: Final = f"its worker was lost {MAX_REDELIVERIES + 1} times"
 
 _log = get_logger(__name__)
 
@@ -31,7 +32,7 @@ def counting(app: Any, message: Any, acknowledge: Settle, reject: Settle) -> Set
     def count_and_reject(logger: Any, errors: Any, requeue: bool = False) -> None:
         count = message.headers.get(REDELIVERIES_HEADER, 0) + 1
         if requeue and count > MAX_REDELIVERIES:
-            message.headers[REASON_HEADER] = REASON
+            message.headers[REASON_HEADER] = GIVEN_OUT_TOO_OFTEN
             requeue = False
         if not requeue:
             bury(logger, errors)
@@ -48,16 +49,5 @@ def counting(app: Any, message: Any, acknowledge: Settle, reject: Settle) -> Set
 
 
 def _give_out_again(app: Any, message: Any, count: int) -> None:
-    headers = {name: value for name, value in message.headers.items() if name != "redelivered"}
-    queue = headers.get(QUEUE_HEADER) or message.delivery_info["routing_key"]
-    with confirming_producers(app).acquire(block=True) as producer:
-        producer.publish(
-            message.body,
-            exchange="",
-            routing_key=queue,
-            content_type=message.content_type,
-            content_encoding=message.content_encoding,
-            headers={**headers, REDELIVERIES_HEADER: count},
-            correlation_id=headers.get("id"),
-            delivery_mode="persistent",
-        )
+    queue = message.headers.get(QUEUE_HEADER) or message.delivery_info["routing_key"]
+    publish_copy(app, message, {**message.headers, REDELIVERIES_HEADER: count}, routing_key=queue)

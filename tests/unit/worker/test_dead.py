@@ -45,11 +45,24 @@ def test_what_we_buried_and_what_rabbitmq_buried_reads_alike():
         5.0,
     )
     assert (RABBITMQS.reason, RABBITMQS.queue, RABBITMQS.group, RABBITMQS.died_at) == (
-        "delivery_limit",
+        "its worker was lost 4 times",
         "default.DEADLY",
         "default",
         7.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("rabbitmqs", "ours"),
+    [
+        ("expired", "it waited longer than its queue keeps messages"),
+        ("maxlen", "its queue was full"),
+        ("rejected", "rejected, and its worker could not write why; its log says it"),
+        ("a word of tomorrow", "a word of tomorrow"),
+    ],
+)
+def test_rabbitmqs_reasons_are_told_in_our_words(rabbitmqs, ours):
+    assert letter(**{"x-first-death-reason": rabbitmqs}).reason == ours
 
 
 def test_a_letter_without_anything_is_still_shown():
@@ -71,5 +84,5 @@ def test_filters_are_parts_of_texts_in_any_case():
     both = [OURS, RABBITMQS]
 
     assert list(matching(both, {"reason": "valueerror", "task": None})) == [OURS]
-    assert list(matching(both, {"group": "default", "reason": "limit"})) == [RABBITMQS]
+    assert list(matching(both, {"group": "default", "reason": "lost"})) == [RABBITMQS]
     assert list(matching(both, {})) == both

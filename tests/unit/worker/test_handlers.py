@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from celery.exceptions import MaxRetriesExceededError
 
-from gateway_service.worker.handlers import confirming_producers, round_delay_up
+from gateway_service.worker.confirmed import confirming_producers
+from gateway_service.worker.handlers import round_delay_up
 
 HEADERS = {"event": "A", "shard": [0, 1], "seq": 1, "session": "s", "received_at": 0.0, "queue": "default.A"}
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway_service.contract import DEAD_QUEUE
-from gateway_service.worker.redeliveries import MAX_REDELIVERIES, REASON, counting, is_second_hand
+from gateway_service.worker.redeliveries import GIVEN_OUT_TOO_OFTEN, MAX_REDELIVERIES, counting, is_second_hand
 
 LOG = logging.getLogger("test")
 QUEUE = "default.A"
@@ -61,7 +61,7 @@ def test_after_the_last_delivery_it_is_dead(app):
     reject(app, given, requeue=True)
 
     assert next_of(app, QUEUE) is None
-    assert next_of(app, DEAD_QUEUE).headers["reason"] == REASON
+    assert next_of(app, DEAD_QUEUE).headers["reason"] == GIVEN_OUT_TOO_OFTEN
     assert given.settled == ["acknowledged"]
 
 
