@@ -1,5 +1,6 @@
 """Celery settings for workers: what our settings say, and the defaults under which no dispatch is lost."""
 
+import socket
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
@@ -16,7 +17,12 @@ from gateway_service.worker.spans import TRACING_KEY
 # How long a message of a killed worker stays away on Redis. A handler must be done within that time, and a
 # message that waits for a longer countdown runs more than once. See Celery: Using Redis, visibility timeout.
 REDIS_VISIBILITY_TIMEOUT_S: Final = 60
+# Celery's two minutes are long for a bot that answers people.
+HEARTBEAT_S: Final = 10
+# Two heartbeats are missing: who waits for an answer has waited in vain. The clients themselves would wait for ever.
+BROKER_SILENCE_S: Final = 2 * HEARTBEAT_S
 _TASK_PROTOCOL: Final = 2
+_AMQP_SCHEMES: Final = frozenset({"amqp", "amqps", "pyamqp"})
 _REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "sentinel"})
 
 
@@ -67,6 +73,19 @@ def check_configuration(conf: Any) -> None:
         raise ConfigurationError(*faults)
 
 
+def _transport_options(scheme: str) -> dict[str, Any]:
+    """Return what a broker's client is told, so that a broker which falls silent never silences the worker."""
+    if scheme in _REDIS_SCHEMES:
+        return {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S, "socket_timeout": BROKER_SILENCE_S}
+    if scheme not in _AMQP_SCHEMES:
+        return {}
+    options: dict[str, Any] = {"read_timeout": BROKER_SILENCE_S}
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # py-amqp's one second makes the kernel cut the connection whenever the broker lets us wait a little.
+        options["socket_settings"] = {socket.TCP_USER_TIMEOUT: BROKER_SILENCE_S * 1000}
+    return options
+
+
 def _content_types(accepted: Iterable[str]) -> set[str]:
     return {PLAIN_JSON if kind == "json" else kind for kind in accepted}
 
@@ -76,10 +95,8 @@ def _defaults(options: WorkerOptions) -> dict[str, Any]:
         check_tracing()
     return {
         "broker_connection_retry_on_startup": True,
-        "broker_heartbeat": 10,  # seconds; Celery's two minutes are long for a bot that answers people
-        "broker_transport_options": (
-            {"visibility_timeout": REDIS_VISIBILITY_TIMEOUT_S} if options.broker_url.scheme in _REDIS_SCHEMES else {}
-        ),
+        "broker_heartbeat": HEARTBEAT_S,
+        "broker_transport_options": _transport_options(options.broker_url.scheme),
         ROUTES_KEY: options.routes.as_mapping(),
         ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
         API_URL_KEY: options.api_url,
@@ -92,6 +109,9 @@ def _defaults(options: WorkerOptions) -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_consumer": CONSUMER_PATH,
+        # An exclusive queue belongs to a lost connection until the broker has noticed, and who comes back is refused.
+        "control_queue_exclusive": False,
+        "control_queue_durable": True,
         # Celery 5.7 with kombu 5.7 stalls a solo pool at a prefetch count below 4 (Hub.create_loop).
         "worker_prefetch_multiplier": 16,
         "worker_send_task_events": True,

@@ -64,8 +64,8 @@ class DeadLetter:
         """What the worker wrote, or our words for what RabbitMQ buried by itself; its own are in the headers."""
         if REASON_HEADER in self.headers:
             return str(self.headers[REASON_HEADER])
-        rabbitmqs = self.headers.get("x-first-death-reason")
-        return _RABBITMQS_REASONS.get(rabbitmqs, str(rabbitmqs or "unknown"))
+        rabbitmqs = str(self.headers.get("x-first-death-reason") or "unknown")
+        return _RABBITMQS_REASONS.get(rabbitmqs, rabbitmqs)
 
     @property
     def queue(self) -> str | None:

@@ -18,6 +18,7 @@ from gateway_service.errors import EX_CONFIG, EX_SOFTWARE, ConfigurationError
 from gateway_service.settings.routes import parse_routes
 from gateway_service.worker import serialization
 from gateway_service.worker.configuration import ROUTES_KEY, check_configuration, worker_defaults
+from gateway_service.worker.dispatcher import DISPATCHER_PATH
 from gateway_service.worker.guards import DEFAULT_EXPIRES_S, Defer, guards_of
 from gateway_service.worker.handlers import HandlerTask, as_task_function
 from gateway_service.worker.lanes import Lanes
@@ -220,6 +221,7 @@ class Gateway:
 
     def _prepare(self, options: dict[str, Any]) -> None:
         self.app.control.mailbox.node_cls = QuietNode
+        self.app.events.dispatcher_cls = DISPATCHER_PATH
         self.check()
         check_configuration(self.app.conf)
         # The command line names it "pool"; WorkController itself "pool_cls".

@@ -38,18 +38,22 @@ class FrameReader:
     inside of a handler finds it there.
     """
 
-    def __init__(self, connection: Any, hub: Any, after_batch: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Any, hub: Any, after_batch: Callable[[], None], *, budget_s: float = BUDGET_S
+    ) -> None:
         """Make a reader.
 
         Args:
             connection: py-amqp's, over plain TCP.
             hub: kombu's event loop.
             after_batch: Called when what was read is handled, or the time for it is over.
+            budget_s: How long messages may be handled before the loop has its turn.
         """
         self._connection = connection
         self._transport = connection.transport
         self._hub = hub
         self._after_batch = after_batch
+        self._budget_s = budget_s
 
     def register(self) -> None:
         """Take the place of Celery's reader in the event loop."""
@@ -71,7 +75,7 @@ class FrameReader:
         self._handle_frames()
 
     def _handle_frames(self) -> None:
-        deadline = time.monotonic() + BUDGET_S
+        deadline = time.monotonic() + self._budget_s
         try:
             # A turn that was put off may come after the connection's end; the broker gives the rest out again.
             while self._connection.connected and self._handle_one():

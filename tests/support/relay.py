@@ -1,4 +1,4 @@
-"""A TCP relay in front of a server, which can cut the connections that pass through it."""
+"""A TCP relay in front of a server, and the troubles of the connections that pass through it."""
 
 import asyncio
 import socket
@@ -22,6 +22,9 @@ class Relay:
         self._port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
+        self._forgotten: list[asyncio.StreamWriter] = []
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -36,7 +39,10 @@ class Relay:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self.release()
         self.cut()
+        for end in self._forgotten:
+            end.transport.abort()
         if self._serving:
             await asyncio.wait(self._serving)
 
@@ -47,12 +53,25 @@ class Relay:
             writer.transport.abort()
         return cut
 
+    def vanish(self) -> None:
+        """Reset the clients' ends alone: the server believes in them until it misses their heartbeats."""
+        for serving in self._serving:
+            serving.cancel()
+
+    def hold(self) -> None:
+        """Carry nothing from now on, as a frozen server: it still accepts connections and never answers."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        self._flowing.set()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving = asyncio.create_task(self._serve(reader, writer), name="relay")
         self._serving.add(serving)
         serving.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._flowing.wait()
         try:
             there, onward = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
@@ -61,17 +80,19 @@ class Relay:
         ends = (writer, onward)
         self._writers.update(ends)
         try:
-            await asyncio.gather(_carry(reader, onward), _carry(there, writer))
+            await asyncio.gather(self._carry(reader, onward), self._carry(there, writer))
+            onward.transport.abort()
+        except asyncio.CancelledError:
+            self._forgotten.append(onward)
         finally:
             self._writers.difference_update(ends)
-            for end in ends:
-                end.transport.abort()
+            writer.transport.abort()
 
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry one direction to its end; the peer learns of an orderly one."""
-    with suppress(OSError):
-        while data := await reader.read(_READ_BYTES):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one direction to its end; the peer learns of an orderly one."""
+        with suppress(OSError):
+            while data := await reader.read(_READ_BYTES):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
