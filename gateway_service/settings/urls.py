@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from gateway_service.settings.values import BadValue, did_you_mean
 from gateway_service.telemetry import MASK
 
-# Every transport name of kombu, which tells upper case from lower case; a test compares.
+# Every transport name of kombu but one, which tells upper case from lower case; a test compares.
 _BROKER_SCHEMES: Final = frozenset(
     (
         *("amqp", "amqps", "pyamqp", "librabbitmq", "qpid"),
-        *("redis", "rediss", "sentinel"),
+        *("redis", "rediss"),
         *("sqs", "SQS", "azureservicebus", "azurestoragequeues", "gcpubsub", "kafka", "confluentkafka", "slmq", "SLMQ"),
         *("sqla", "sqlalchemy", "mongodb", "pgmq", "etcd", "consul", "zookeeper", "filesystem", "pyro", "memory"),
     )
@@ -66,6 +66,9 @@ def parse_broker_url(value: object) -> SecretUrl:
     scheme = url.partition("://")[0].partition("+")[0]
     if "://" not in url:
         raise BadValue("must be a URL such as amqp://user:password@host:5672//")
+    if scheme == "sentinel":
+        # kombu finds the name of the master in a transport option, for which a URL has no place.
+        raise BadValue("cannot be Redis Sentinel; name the master, or a proxy in front of it, as redis://host:6379/0")
     if scheme not in _BROKER_SCHEMES:
         raise BadValue(f"has an unknown scheme {scheme!r}{did_you_mean(scheme, _BROKER_SCHEMES)}")
     _check_address(url)
