@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from celery import Celery
 
+from gateway_service.contract import DEFAULT_GROUP, queue_name
+from gateway_service.dev.counting import EVENTS
 from gateway_service.dev.executions import EXECUTIONS_FILE_VARIABLE, ExecutionCounter, ExecutionLog
 from gateway_service.embedded import BrokerChoice, PrivateBroker, find_broker
 from gateway_service.embedded.process import ServerProcess, free_port
@@ -67,15 +69,22 @@ class Totals:
     """Dispatches the broker confirmed."""
     executed: int
     """Dispatches that ran as a task."""
-    lost: int
-    """Sent and never executed."""
+    pending: int
+    """Sent and not executed yet."""
+    lost: int = 0
+    """Sent, not executed, and waiting nowhere; only known when all is still, see :meth:`DevStack.last_totals`."""
     duplicates: int
     """Task runs beyond the first of a dispatch."""
 
     @property
     def is_settled(self) -> bool:
         """Everything that was sent has arrived everywhere; shard processes report once per second."""
-        return not self.lost and self.published >= self.sent
+        return not self.pending and self.published >= self.sent
+
+    def with_waiting(self, waiting: int) -> "Totals":
+        """Return the totals when no more than ``waiting`` dispatches can still run: the others are lost."""
+        pending = min(self.pending, waiting)
+        return replace(self, pending=pending, lost=self.pending - pending)
 
     def to_json(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
@@ -211,6 +220,26 @@ class DevStack:
         while not self.totals().is_settled and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(_POLL_S)
 
+    async def last_totals(self) -> Totals:
+        """Return the totals of a drained stack; if something has not run, end the worker and look where it waits.
+
+        A worker that ended in order has given back what it had not begun, so the queues hold all that still can run.
+        """
+        totals = self.totals()
+        if not totals.pending:
+            return totals
+        await asyncio.to_thread(self.worker.terminate, _STOP_TIMEOUT_S)
+        totals = self.totals()
+        if self.worker.exit_code != 0:
+            return totals
+        unpublished = max(0, totals.sent - totals.published)
+        return totals.with_waiting(unpublished + await asyncio.to_thread(self._count_waiting))
+
+    def _count_waiting(self) -> int:
+        """Return how many messages are in the queues of the counting handler."""
+        with Celery("dev", broker=self.broker.url) as app, app.connection_for_read() as connection:
+            return sum(_messages_in(connection, queue_name(DEFAULT_GROUP, event)) for event in EVENTS)
+
     def totals(self) -> Totals:
         """Compare what was sent with what was executed, dispatch by dispatch."""
         self.executions.refresh()
@@ -219,6 +248,16 @@ class DevStack:
             sent=len(sent_ids),
             published=sum(shard.published for shard in self.supervisor.snapshot().shards),
             executed=self.executions.executed,
-            lost=len(sent_ids - self.executions.runs.keys()),
+            pending=len(sent_ids - self.executions.runs.keys()),
             duplicates=self.executions.duplicates,
         )
+
+
+def _messages_in(connection: Any, queue: str) -> int:
+    channel = connection.channel()
+    try:
+        found = channel.queue_declare(queue, passive=True)
+    except connection.channel_errors:  # on Redis an empty queue does not exist
+        return 0
+    channel.close()
+    return int(found.message_count)

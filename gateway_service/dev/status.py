@@ -69,7 +69,7 @@ class StatusView:
             table.add_column(heading, justify="left" if not heading else "right")
         for name in ("sent", "published", "executed"):
             table.add_row(name, f"{getattr(totals, name):,}", f"{self._rates.of(name):,.0f}")
-        table.add_row("on the way", f"{totals.lost:,}", "")
+        table.add_row("on the way", f"{totals.pending:,}", "")
         table.add_row("duplicates", f"{totals.duplicates:,}", "")
         return table
 

@@ -87,6 +87,11 @@ class ServerProcess:
     def is_running(self) -> bool:
         return self._popen.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, as of ``subprocess``; None while it runs."""
+        return self._popen.poll()
+
     def wait_until(self, is_serving: Callable[[], bool], timeout_s: float) -> None:
         """Wait until the server answers.
 
