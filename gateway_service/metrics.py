@@ -69,6 +69,7 @@ METRICS: Final[Mapping[str, Metric]] = {
             ("process",),
             "From a heartbeat to its ACK.",
         ),
+        Metric("gateway_identify_budget_limit", "gauge", "identifies", (), "IDENTIFYs of a day."),
         Metric("gateway_identify_budget_remaining", "gauge", "identifies", (), "IDENTIFYs that are certainly left."),
         Metric("gateway_identify_budget_reserve", "gauge", "identifies", (), "IDENTIFYs only spent when forced."),
         Metric("gateway_identify_breaker_open", "gauge", "0 or 1", (), "Whether repeated IDENTIFYs are slowed."),
@@ -103,6 +104,13 @@ METRICS: Final[Mapping[str, Metric]] = {
             "events",
             ("outcome",),
             "Shards that ACKed and heard nothing: resume and identify are cures begun, healed and given_up their ends.",
+        ),
+        Metric(
+            "gateway_standing_messages",
+            "gauge",
+            "messages",
+            ("queue",),
+            "Messages in gateway.dead and gateway.unrouted, as the broker tells every 10 s: the same on every host.",
         ),
         Metric("gateway_spool_bytes", "gauge", "bytes", ("process",), "Waiting on disk for the broker."),
     )

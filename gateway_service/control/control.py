@@ -13,6 +13,7 @@ from gateway_service.control.local import Host
 from gateway_service.control.operations import OPERATIONS, Operation, Reach
 from gateway_service.control.replies import Answer, Reply, ShardFailure
 from gateway_service.control.service import Peers
+from gateway_service.control.standing_queues import StandingQueues
 from gateway_service.errors import ServiceUnavailable, ShardUnavailable
 from gateway_service.refusals import (
     ControlError,
@@ -45,6 +46,7 @@ class Control:
         self.peers = peers
         self.calls: Counter[tuple[str, str]] = Counter()
         """Calls so far, by operation and outcome (``ok`` or the code of an error)."""
+        self.standing_queues = StandingQueues()
 
     async def perform(self, operation: Operation, given: Mapping[str, Any], caller: str) -> Answer[Any]:
         """Perform an operation wherever it belongs.

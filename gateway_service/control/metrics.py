@@ -39,6 +39,8 @@ class _Collector:
         for metric in METRICS.values():
             if metric.name == "gateway_control_calls_total":
                 samples: Iterable[Sample] = self._control.calls.items()
+            elif metric.name == "gateway_standing_messages":
+                samples = [((queue,), length) for queue, length in self._control.standing_queues.lengths.items()]
             elif metric.name == "gateway_commands_total":
                 samples = [((str(op), outcome), count) for (op, outcome), count in snapshot.commands.items()]
             else:
@@ -125,6 +127,7 @@ _PROCESS_SAMPLES: Final[dict[str, _Source]] = {
 }
 _SERVICE_SAMPLES: Final[dict[str, _Source]] = {
     "gateway_identify_breaker_open": lambda snapshot: [((), float(snapshot.identify_budget.breaker == "open"))],
+    "gateway_identify_budget_limit": lambda snapshot: [((), snapshot.identify_budget.total)],
     "gateway_identify_budget_remaining": lambda snapshot: [((), snapshot.identify_budget.remaining)],
     "gateway_identify_budget_reserve": lambda snapshot: [((), snapshot.identify_budget.reserve)],
     "gateway_identify_waiting": lambda snapshot: [((), snapshot.identify_budget.waiting)],

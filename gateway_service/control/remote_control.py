@@ -94,6 +94,7 @@ class RemoteControl:
                     connection.drain_events(timeout=_BUSY_S if self._running else _IDLE_S)
                 self._send_replies(node)
                 self._events.send_due()
+                self._control.standing_queues.refresh_when_due(connection)
                 if connection.supports_heartbeats and time.monotonic() - checked_at >= 1.0:
                     checked_at = time.monotonic()
                     connection.heartbeat_check()

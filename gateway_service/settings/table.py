@@ -244,8 +244,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         flag=None,
         metavar="HOST:PORT|off",
         default="off",
-        meaning="Where a worker serves `/metrics` for Prometheus: how late interactions begin. Each further worker of "
-        "the host takes the next free port.",
+        meaning="Where a worker serves `/metrics` for Prometheus: how old dispatches are when it takes them, how late "
+        "interactions begin. Each further worker of the host takes the next free port.",
     ),
     Setting(
         name="tracing",

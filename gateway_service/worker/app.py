@@ -14,6 +14,7 @@ from celery.utils.imports import cwd_in_path
 
 from gateway_service.errors import ConfigurationError
 from gateway_service.worker import serialization
+from gateway_service.worker.ages import ages_of
 from gateway_service.worker.configuration import celery_settings
 from gateway_service.worker.exposition import METRICS_ADDRESS_KEY, serve
 from gateway_service.worker.gateway import Gateway
@@ -61,4 +62,4 @@ on = gateway.on
 def _serve_metrics(sender: Any, **_signal: Any) -> None:
     """Begin when the pool has its processes: they shall not begin their lives with this thread's locks."""
     if sender.app is app and (address := app.conf.get(METRICS_ADDRESS_KEY)):
-        serve(address.host, address.port, lateness_of(app))
+        serve(address.host, address.port, ages_of(app), lateness_of(app))

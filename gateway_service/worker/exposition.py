@@ -1,4 +1,4 @@
-"""What Prometheus reads from a worker: how late interactions begin."""
+"""What Prometheus reads from a worker: how old dispatches are, and how late interactions begin."""
 
 import errno
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from celery.utils.log import get_logger
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 
+from gateway_service.worker.ages import Ages
 from gateway_service.worker.lateness import BUCKETS_S, Lateness
 
 METRICS_ADDRESS_KEY: Final = "gateway_worker_metrics_address"
@@ -19,13 +20,20 @@ _PORTS: Final = 64
 _log = get_logger(__name__)
 
 
-class LatenessCollector:
+class WorkerCollector:
     """prometheus-client's port for numbers that are kept elsewhere."""
 
-    def __init__(self, lateness: Lateness) -> None:
+    def __init__(self, ages: Ages, lateness: Lateness) -> None:
+        self._ages = ages
         self._lateness = lateness
 
     def collect(self) -> Iterator[Any]:
+        yield SummaryMetricFamily(
+            "gateway_dispatch_age_seconds",
+            "From the gateway's reading of a dispatch to a worker's taking it from its queue.",
+            count_value=self._ages.count,
+            sum_value=self._ages.sum_s,
+        )
         measured = self._lateness.read()
         bounds = (*map(str, BUCKETS_S), "+Inf")
         late = HistogramMetricFamily(
@@ -38,10 +46,10 @@ class LatenessCollector:
         yield expired
 
 
-def serve(host: str, port: int, lateness: Lateness) -> int | None:
+def serve(host: str, port: int, ages: Ages, lateness: Lateness) -> int | None:
     """Serve ``/metrics`` from a thread; return the port, or None when it cannot be."""
     registry = CollectorRegistry()
-    registry.register(LatenessCollector(lateness))
+    registry.register(WorkerCollector(ages, lateness))
     for candidate in range(port, min(port + _PORTS, 2**16)):
         try:
             start_http_server(candidate, host, registry)

@@ -16,6 +16,7 @@ from celery.worker.strategy import default as celery_strategy
 
 from gateway_service.contract import MAX_REDELIVERIES, Dispatch
 from gateway_service.worker.acks import acks_of
+from gateway_service.worker.ages import Ages, ages_of
 from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.dead import REASON_HEADER, bury, burying
 from gateway_service.worker.forwarding import forward, forwarding
@@ -114,7 +115,7 @@ def fan_out(task: EventTask, app: Any, consumer: Any) -> OnMessage:
                     continue
             start(headers, own, again)
 
-    receive: OnMessage = on_message
+    receive: OnMessage = measuring(ages_of(app), on_message)
     if not task.is_ordered:
         receive = splitting(task, partial(forward, app), receive)
     elif may_share_payload:  # in this process alone they run one after the other anyway
@@ -193,6 +194,16 @@ def splitting(task: EventTask, send: Callable[[Any, dict[str, Any]], None], on_m
             ack(_log, ())
 
     return split
+
+
+def measuring(ages: Ages, on_message: OnMessage) -> OnMessage:
+    """Return an ``on_message`` that notes how old the dispatch is."""
+
+    def measured(message: Any, body: Any, ack: Settle, reject: Settle, callbacks: Any) -> None:
+        ages.observe(message.headers.get("received_at"))
+        on_message(message, body, ack, reject, callbacks)
+
+    return measured
 
 
 def within_ttl(ttl_s: float, on_message: OnMessage) -> OnMessage:

@@ -13,6 +13,7 @@ from tests.support.fleet import FakeFleet, process, shard
 def exposed(*shards, processes=None):
     control = Control(Host(FakeFleet(*shards, processes=processes), "gateway@here", print))
     control.calls["shards", "ok"] += 2
+    control.standing_queues.lengths = {"gateway.dead": 3}
     return exposition(control).decode()
 
 
@@ -33,6 +34,8 @@ def test_numbers_are_those_of_the_snapshot():
     assert 'gateway_ladder_rung{process="0",rung="confirming"} 1.0' in text
     assert 'gateway_ladder_rung{process="0",rung="spool"} 0.0' in text
     assert "gateway_identify_budget_remaining 990.0" in text
+    assert "gateway_identify_budget_limit 1000.0" in text
+    assert 'gateway_standing_messages{queue="gateway.dead"} 3.0' in text
     assert 'gateway_control_calls_total{operation="shards",outcome="ok"} 2.0' in text
 
 
@@ -65,4 +68,4 @@ def test_what_several_processes_counted_is_added_up():
 def test_no_label_can_grow_without_bound():
     labels = {label for metric in METRICS.values() for label in metric.labels}
 
-    assert labels == {"shard", "process", "cause", "code", "op", "outcome", "operation", "rung"}
+    assert labels == {"shard", "process", "cause", "code", "op", "outcome", "operation", "queue", "rung"}

@@ -1,6 +1,9 @@
+import time
+
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway_service.worker.exposition import LatenessCollector
+from gateway_service.worker.ages import Ages
+from gateway_service.worker.exposition import WorkerCollector
 from gateway_service.worker.lateness import Lateness
 
 
@@ -10,7 +13,7 @@ def test_prometheus_reads_cumulative_buckets():
         lateness.observe(age_s)
     lateness.expire()
     registry = CollectorRegistry()
-    registry.register(LatenessCollector(lateness))
+    registry.register(WorkerCollector(Ages(), lateness))
 
     text = generate_latest(registry).decode()
 
@@ -19,3 +22,17 @@ def test_prometheus_reads_cumulative_buckets():
     assert 'gateway_interaction_lateness_seconds_bucket{le="+Inf"} 3.0' in text
     assert "gateway_interaction_lateness_seconds_sum 62.6" in text
     assert "gateway_interactions_expired_total 1.0" in text
+
+
+def test_prometheus_reads_how_old_dispatches_are():
+    ages = Ages()
+    ages.observe(time.time() - 30.0)
+    ages.observe(time.time() + 5.0)  # of a host whose clock is ahead
+    ages.observe(None)
+    registry = CollectorRegistry()
+    registry.register(WorkerCollector(ages, Lateness()))
+
+    text = generate_latest(registry).decode()
+
+    assert "gateway_dispatch_age_seconds_count 2.0" in text
+    assert 30.0 <= ages.sum_s < 60.0

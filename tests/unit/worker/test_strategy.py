@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway_service.worker.strategy import EventTask, splitting, within_ttl
+from gateway_service.worker.ages import Ages
+from gateway_service.worker.strategy import EventTask, measuring, splitting, within_ttl
 
 
 class Settled(list):
@@ -45,6 +46,15 @@ def test_a_message_that_does_not_tell_its_age_is_handled(settled):
     within_ttl(30.0, settled.handle)(odd, None, settled.acknowledge, settled.reject, None)
 
     assert settled == [("handled", "1")]
+
+
+def test_the_age_of_what_is_taken_is_noted(settled):
+    ages = Ages()
+
+    measuring(ages, settled.handle)(message(30.0), None, settled.acknowledge, settled.reject, None)
+
+    assert settled == [("handled", "1")]
+    assert (ages.count, ages.sum_s) == (1, pytest.approx(30.0, abs=5.0))
 
 
 def task_of(*handlers):

@@ -1,0 +1,330 @@
+"""The chart renders, for every example, what Kubernetes takes and what keeps a bot alive."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway_service.cli.worker import worker
+from gateway_service.settings import SETTINGS, load_options, load_worker_options
+from tests.support.chart import (
+    CHART,
+    CUSTOM_GROUPS,
+    EXAMPLES,
+    NEWEST_KUBERNETES,
+    OLDEST_KUBERNETES,
+    RenderFailed,
+    environment_of,
+    helm,
+    only,
+    pods_of,
+    render,
+    tool,
+)
+from tests.support.node import node_modules
+
+HERE = Path(__file__).parent
+SECRET = "existingSecret=my-bot"
+URLS = {
+    "GATEWAY_BROKER_URL": "amqp://gateway:secret@rabbitmq:5672/",
+    "GATEWAY_STATE_URL": "sqlite:////state.db",
+    "GATEWAY_ONCE_URL": "redis://:secret@redis:6379/0",
+}
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """The objects of every example."""
+    return {path.stem: render(f"--values={path}") for path in EXAMPLES}
+
+
+@pytest.fixture(scope="module")
+def objects(rendered):
+    return [each for example in rendered.values() for each in example]
+
+
+@pytest.fixture
+def options_in(tmp_path):
+    """Read the environment of a pod of shards as the gateway does."""
+    for name in ("discord-token", "control-tokens"):
+        (tmp_path / name).write_text("abc.def.ghi")
+
+    def read(pod, ordinal=0):
+        environment = environment_of(pod, GATEWAY_ORDINAL=str(ordinal), **URLS)
+        files = {name: value.replace("/run/secrets/gateway", str(tmp_path)) for name, value in environment.items()}
+        return load_options({}, files)
+
+    return read
+
+
+def test_helm_has_nothing_to_complain_of():
+    for path in EXAMPLES:
+        done = helm("lint", "--strict", f"--kube-version={OLDEST_KUBERNETES}", str(CHART), f"--values={path}")
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("kubernetes", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
+def test_every_object_is_one_of_kubernetes(rendered, kubernetes, tmp_path):
+    for name, objects in rendered.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(objects))
+
+    done = subprocess.run(
+        [tool("kubernetes-validate"), "--strict", "-k", kubernetes, *tmp_path.glob("*.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    unknown = [line for line in done.stdout.splitlines() if "Couldn't find schema" in line]
+    assert all(any(group in line for group in CUSTOM_GROUPS) for line in unknown)
+
+
+def test_the_oldest_kubernetes_gets_the_same(rendered):
+    assert render(f"--values={EXAMPLES[0]}", kubernetes=OLDEST_KUBERNETES) == rendered[EXAMPLES[0].stem]
+
+
+def test_every_custom_object_is_one_of_its_definition(objects):
+    modules = node_modules(HERE / "crds/package.json")
+    custom = [each for each in objects if each["apiVersion"].startswith(("keda.sh/", "monitoring.coreos.com/"))]
+    wrong = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "wrong"}, "spec": {}}
+
+    done = subprocess.run(
+        ["node", str(HERE / "crds/check.mjs")],
+        env={"NODE_PATH": str(modules), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        input="\n".join(map(json.dumps, [*custom, wrong])),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {each["kind"] for each in custom} >= {
+        "ScaledObject",
+        "TriggerAuthentication",
+        "ServiceMonitor",
+        "PodMonitor",
+    }
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["ScaledObject wrong"]
+
+
+@pytest.mark.parametrize("total", [1, 23, 24, 25, 48, 299, 300])
+def test_the_pods_together_run_every_shard_once(total, options_in):
+    shards = only(render("--set", SECRET, "--set", f"shards.total={total},shards.perPod=24"), "StatefulSet")
+
+    run = [
+        options_in(shards["spec"]["template"]["spec"], ordinal).shards for ordinal in range(shards["spec"]["replicas"])
+    ]
+
+    assert [shard_id for shard_ids in run for shard_id in shard_ids] == list(range(total))
+
+
+def test_gateway_and_workers_understand_their_environment(objects, options_in):
+    pods = [pod for pod in pods_of(objects) if pod["containers"][0]["name"] != "flower"]
+
+    for pod in pods:
+        if pod["containers"][0]["name"] == "gateway":
+            options_in(pod)
+        else:
+            arguments = pod["containers"][0]["args"]
+            worker.make_context(arguments[0], arguments[1:])
+            load_worker_options(environment_of(pod, **URLS))
+
+
+def test_no_object_has_a_secret_in_it(objects):
+    secret = {setting.env for setting in SETTINGS if setting.name in {"token", "broker_url", "state_url", "once_url"}}
+    given = [
+        variable
+        for pod in pods_of(objects)
+        for variable in pod["containers"][0]["env"]
+        if variable["name"] in secret | {"FLOWER_BASIC_AUTH"}
+    ]
+
+    assert given
+    assert all(set(variable) == {"name", "valueFrom"} for variable in given)
+    assert not [each for each in objects if each["kind"] == "Secret"]
+
+
+def test_every_pod_meets_the_restricted_profile(objects):
+    for pod in pods_of(objects):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"secret", "emptyDir"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "memory" in container["resources"]["limits"]
+            assert "cpu" not in container["resources"]["limits"]
+
+
+def test_liveness_has_nothing_to_do_with_broker_state_store_and_discord(objects):
+    paths = {
+        (pod["containers"][0]["name"], pod["containers"][0]["livenessProbe"]["httpGet"]["path"].rpartition("/")[2])
+        for pod in pods_of(objects)
+    }
+
+    assert paths == {("gateway", "livez"), ("worker", "metrics"), ("flower", "healthcheck")}
+
+
+def test_a_pod_has_longer_to_end_than_it_needs(objects):
+    for pod in pods_of(objects):
+        (container,) = pod["containers"]
+        grace = [each.partition("=")[2] for each in container["args"] if each.startswith("--grace")]
+        needed_s = {"gateway": 10, "flower": 0, "worker": int(grace[0]) if grace else 0}[container["name"]]
+        assert pod["terminationGracePeriodSeconds"] >= needed_s + 10
+
+
+def test_shards_start_together_and_are_replaced_one_by_one(rendered):
+    shards = only(rendered["smallest"], "StatefulSet")["spec"]
+
+    assert shards["podManagementPolicy"] == "Parallel"
+    assert shards["updateStrategy"] == {"type": "RollingUpdate"}
+    assert only(rendered["smallest"], "PodDisruptionBudget", "-shards")["spec"]["maxUnavailable"] == 1
+
+
+def test_another_division_of_shards_is_another_statefulset():
+    names = {
+        only(render("--set", SECRET, "--set", division), "StatefulSet")["metadata"]["name"]
+        for division in ("shards.total=32", "shards.total=64", "shards.total=32,shards.perPod=8")
+    }
+
+    assert len(names) == 3
+
+
+def test_keda_scales_by_every_queue_and_owns_the_replicas(rendered):
+    group = only(rendered["large"], "Deployment", "-worker-messages")
+    scaled = only(rendered["large"], "ScaledObject", "-worker-messages")["spec"]
+    authentication = only(rendered["large"], "TriggerAuthentication")
+
+    assert "replicas" not in group["spec"]
+    assert scaled["scaleTargetRef"]["name"] == group["metadata"]["name"]
+    assert [each["metadata"] for each in scaled["triggers"]] == [
+        {"protocol": "http", "queueName": queue, "mode": "ExpectedQueueConsumptionTime", "value": "5"}
+        for queue in ("default.MESSAGE_CREATE", "default.MESSAGE_UPDATE")
+    ]
+    assert {each["authenticationRef"]["name"] for each in scaled["triggers"]} == {authentication["metadata"]["name"]}
+    assert only(rendered["large"], "Deployment", "-worker-default")["spec"]["replicas"] == 4
+
+
+def test_the_url_of_the_operators_rabbitmq_comes_from_its_secret(rendered):
+    objects = rendered["rabbitmq-operator"]
+    named = {
+        variable["valueFrom"]["secretKeyRef"]["name"]
+        for pod in pods_of(objects)
+        for variable in pod["containers"][0]["env"]
+        if variable["name"] == "GATEWAY_BROKER_URL"
+    }
+
+    assert named == {only(objects, "RabbitmqCluster")["metadata"]["name"] + "-default-user"}
+
+
+def test_nothing_may_be_reached_but_names_broker_state_store_and_the_internet(rendered):
+    policies = [each["spec"] for each in rendered["redis"] if each["kind"] == "NetworkPolicy"]
+
+    assert [policy["policyTypes"] for policy in policies] == [["Ingress", "Egress"]] * 2
+    for policy in policies:
+        assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [
+            [53, 53],
+            [6379],
+            [6379],
+            [443],
+            [5432],
+        ]
+        assert all("to" in rule for rule in policy["egress"][1:])
+
+
+def test_every_pod_is_under_a_policy_and_every_worker_and_shard_under_a_budget(rendered):
+    def covered(kind, labels):
+        selectors = [each["spec"] for each in rendered["large"] if each["kind"] == kind]
+        wanted = [(spec.get("podSelector") or spec.get("selector"))["matchLabels"] for spec in selectors]
+        return any(selector.items() <= labels.items() for selector in wanted)
+
+    workloads = [each for each in rendered["large"] if each["kind"] in {"StatefulSet", "Deployment"}]
+    for each in workloads:
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert covered("NetworkPolicy", labels)
+        assert covered("PodDisruptionBudget", labels) or each["metadata"]["name"].endswith("-flower")
+
+
+def test_two_bots_in_one_namespace_do_not_touch_each_other():
+    values = f"--values={CHART.parent / 'examples/large.yaml'}"
+    first, second = (render(values, release=name) for name in ("first", "second"))
+
+    def names(objects):
+        return {(each["kind"], each["metadata"]["name"]) for each in objects}
+
+    def selectors(objects):
+        found = [each["spec"].get("selector") or each["spec"].get("podSelector") for each in objects if "spec" in each]
+        return [selector.get("matchLabels", selector) for selector in found if selector]
+
+    assert not names(first) & names(second)
+    assert {each["app.kubernetes.io/instance"] for each in selectors(first)} == {"first"}
+    assert {each["app.kubernetes.io/instance"] for each in selectors(second)} == {"second"}
+
+
+def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either():
+    values = f"--values={CHART.parent / 'examples/large.yaml'}"
+    first, second = (render(values, release=name) for name in ("first", "second"))
+
+    for objects, bot in ((first, "first-gateway-service"), (second, "second-gateway-service")):
+        (group,) = only(objects, "PrometheusRule")["spec"]["groups"]
+        assert {found for rule in group["rules"] for found in re.findall(r"\bbot=[^,}]+", rule["expr"])} == {
+            f'bot="{bot}"'
+        }
+        assert all(
+            rule["annotations"]["runbook_url"].startswith("https://git.example.org/docs/alerts.md#")
+            for rule in group["rules"]
+        )
+        monitors = [each for each in objects if each["kind"] in {"ServiceMonitor", "PodMonitor"}]
+        for monitor in monitors:
+            for endpoint in monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]:
+                assert endpoint["relabelings"] == [{"targetLabel": "bot", "replacement": bot}]
+    uids = [
+        json.loads(board)["uid"] for objects in (first, second) for board in only(objects, "ConfigMap")["data"].values()
+    ]
+    assert len(set(uids)) == 6
+    assert all(len(uid) <= 40 for uid in uids)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("existingSecret=", "existingSecret: is not set; it is the name of a Secret"),
+        ("shards.total=0", "'/shards/total': minimum: got 0, want 1"),
+        ("shards.total=many", "'/shards/total': got string, want integer"),
+        ("shard.total=3", "additional properties 'shard' not allowed"),
+        ("workers.default.replica=3", "additional properties 'replica' not allowed"),
+        ("workers.default.autoscaling.enabled=true", "workers.default.queues must name them, such as"),
+        ("settings.GATEWAY_SHARDS=0-3", "settings.GATEWAY_SHARDS: the chart sets this variable itself"),
+        ("broker.create=true", "broker.create: makes a RabbitmqCluster, which needs a name"),
+        ("shards.terminationGracePeriodSeconds=5", "minimum: got 5, want 15"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_a_sentence(given, sentence):
+    with pytest.raises(RenderFailed, match=sentence.replace(".", r"\.")):
+        render("--set", SECRET, "--set", given)
+
+
+def test_a_scaler_that_cannot_do_what_is_asked_is_refused():
+    values = [
+        "--set=workers.default.queues={default.READY}",
+        *(f"--set=workers.default.autoscaling.{each}" for each in ("enabled=true", "minReplicas=5", "maxReplicas=3")),
+    ]
+
+    with pytest.raises(RenderFailed, match=r"minReplicas \(5\) is more than maxReplicas \(3\)"):
+        render("--set", SECRET, *values)
+    with pytest.raises(RenderFailed, match="amqp only tells the length of a queue"):
+        render(
+            "--set",
+            SECRET,
+            values[0],
+            values[1],
+            "--set=workers.default.autoscaling.protocol=amqp,workers.default.autoscaling.mode=MessageRate",
+        )

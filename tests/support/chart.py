@@ -1,0 +1,72 @@
+"""The Helm chart, rendered by Helm."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy/helm/gateway-service"
+EXAMPLES = sorted((ROOT / "deploy/helm/examples").glob("*.yaml"))
+OLDEST_KUBERNETES = "1.28"
+NEWEST_KUBERNETES = "1.37"
+CUSTOM_GROUPS = ("keda.sh", "monitoring.coreos.com", "rabbitmq.com")
+
+Objects = list[dict[str, Any]]
+
+
+class RenderFailed(Exception):
+    """Helm refused the values."""
+
+
+@cache
+def tool(name: str) -> str:
+    """Return the path of a program that ``./run chart-tools`` provides; skip where it is not."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gateway-service-tests/chart/bin"
+    found = shutil.which(name, path=f"{cache}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not here; ./run chart-tools gets it, which needs Go")
+    return found
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([tool("helm"), *arguments], capture_output=True, text=True, check=False)
+
+
+def render(*arguments: str, release: str = "bot", kubernetes: str = NEWEST_KUBERNETES) -> Objects:
+    """Return the objects of a release.
+
+    Args:
+        arguments: Of ``helm template``, such as ``--values=FILE`` and ``--set=NAME=VALUE``.
+        release: Its name.
+        kubernetes: The version of the cluster.
+
+    Raises:
+        RenderFailed: With what Helm says.
+    """
+    done = helm("template", release, str(CHART), f"--kube-version={kubernetes}", *arguments)
+    if done.returncode != 0:
+        raise RenderFailed(done.stderr)
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+def only(objects: Objects, kind: str, name: str = "") -> dict[str, Any]:
+    """Return the one object of a kind whose name ends so."""
+    (found,) = [each for each in objects if each["kind"] == kind and each["metadata"]["name"].endswith(name)]
+    return found
+
+
+def pods_of(objects: Objects) -> Objects:
+    """Return the specification of every pod."""
+    return [each["spec"]["template"]["spec"] for each in objects if each["kind"] in {"StatefulSet", "Deployment"}]
+
+
+def environment_of(pod: dict[str, Any], **known: str) -> dict[str, str]:
+    """Return what the container sees; ``known`` has the values of secrets and fields by variable."""
+    (container,) = pod["containers"]
+    return {each["name"]: each.get("value", known.get(each["name"], "")) for each in container["env"]}
