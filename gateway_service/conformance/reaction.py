@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from gateway_service.conformance.client import Client
 from gateway_service.protocol.constants import Opcode
 from gateway_service.simulator import Simulator
 from gateway_service.simulator.registry import task_ids
 
+_WORDS: Final = {"kept": "session kept", "renewed": "new session", "withheld": "no IDENTIFY", "stopped": "stopped"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
     """What became of the session, of the connection, and of the dispatches."""
 
-    session: Literal["kept", "renewed", "stopped"] = "kept"
+    session: Literal["kept", "renewed", "withheld", "stopped"] = "kept"
     resumes: bool = False
     """Whether a RESUME was sent."""
     closes: int | None = None
@@ -27,7 +29,7 @@ class Reaction:
 
     def __str__(self) -> str:
         parts = [
-            {"kept": "session kept", "renewed": "new session", "stopped": "stopped"}[self.session],
+            _WORDS[self.session],
             "RESUME" if self.resumes else "no RESUME",
             f"closed with {self.closes}" if self.closes else "",
             f"{self.lost} lost" if self.lost else "nothing lost",

@@ -10,15 +10,11 @@ from gateway_service.conformance.case import Case
 from gateway_service.conformance.cases_connection import CASES as OF_CONNECTIONS
 from gateway_service.conformance.cases_traffic import CASES as OF_TRAFFIC
 from gateway_service.conformance.loop import FastLoop
-from gateway_service.conformance.reaction import RESUMED
+from gateway_service.conformance.service import CASES as OF_THE_SERVICE
 from gateway_service.conformance.service import ServiceCase
 
 AnyCase = Case | ServiceCase
-CASES: Final[tuple[AnyCase, ...]] = (
-    *OF_CONNECTIONS,
-    *OF_TRAFFIC,
-    ServiceCase(fault="F19", name="suspended process", expected=RESUMED),
-)
+CASES: Final[tuple[AnyCase, ...]] = (*OF_CONNECTIONS, *OF_TRAFFIC, *OF_THE_SERVICE)
 _AT_ONCE: Final = 24
 
 

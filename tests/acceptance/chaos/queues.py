@@ -25,6 +25,7 @@ class Queues:
         """The ids of all messages read so far, those of each queue in its order."""
         self.bodies: dict[str, Any] = {}
         """What the messages of GATEWAY_GAP hold, by id."""
+        self._connection: Connection | None = None
         with Connection(broker_url) as connection:
             for queue in self._declared:
                 queue(connection.default_channel).declare()
@@ -36,13 +37,18 @@ class Queues:
 
     def read(self) -> None:
         """Take messages until none is there, or for some seconds. Blocks."""
+        if self._connection is None:
+            self._connection = Connection(self._url)
+            # One consumer for good: what is on its way to one that ends comes to the next one behind newer messages.
+            Consumer(self._connection, self._declared, no_ack=True, accept=["json"], on_message=self._take).consume()
         ends_at = time.monotonic() + _READ_S
-        with Connection(self._url) as connection:
-            consumer = Consumer(connection, self._declared, no_ack=True, accept=["json"], on_message=self._take)
-            # What is on its way when it ends is handed over before the broker confirms that.
-            with consumer, suppress(TimeoutError):
-                while time.monotonic() < ends_at:
-                    connection.drain_events(timeout=_IDLE_S)
+        with suppress(TimeoutError):
+            while time.monotonic() < ends_at:
+                self._connection.drain_events(timeout=_IDLE_S)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     def _take(self, message: Message) -> None:
         self.ids.append(message.headers["id"])

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,14 @@ async def running_stack(
         message_bytes=600,
         transcript_limit=1_000_000,
     )
-    queues = Queues(broker_url, _EVENTS)
     clock = directory / "clock"
     clock.write_text("0")
     parts = urlsplit(broker_url)
-    with Network() as network, small_disk(directory / "disk", size_kib=_DISK_KIB) as disk:
+    with (
+        closing(Queues(broker_url, _EVENTS)) as queues,
+        Network() as network,
+        small_disk(directory / "disk", size_kib=_DISK_KIB) as disk,
+    ):
         with network.on_far_host():
             listening = socket.create_server((FAR_ADDRESS, 0))
         async with simulator_on_far_host(network, config) as simulator, Relay(listening, rabbitmq.port) as relay:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,10 +62,12 @@ async def test_a_broker_that_is_away_costs_time_and_nothing_else(
         transcript_limit=1_000_000,
     )
     rate: float = pytestconfig.getoption("chaos_rate")
-    queue = Queues(rabbitmq_url, ["MESSAGE_CREATE"])
+    flags = ("--shard-count", str(SHARDS), "--processes", "2")
     async with Simulator(config) as simulator:
-        flags = ("--shard-count", str(SHARDS), "--processes", "2")
-        with running_service(simulator, rabbitmq_url, tmp_path, *flags) as service:
+        with (
+            closing(Queues(rabbitmq_url, ["MESSAGE_CREATE"])) as queue,
+            running_service(simulator, rabbitmq_url, tmp_path, *flags) as service,
+        ):
             await simulator.wait_for_shards(range(SHARDS))
             traffic = asyncio.create_task(simulator.traffic(rate))
             await until(lambda: simulator.sent.by_event["MESSAGE_CREATE"] > rate)
