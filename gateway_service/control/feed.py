@@ -11,7 +11,6 @@ from gateway_service.control.replies import ShardView
 POLL_S: Final = 0.25
 # Looking costs time that grows with the number of shards; it may take this share of one CPU and no more.
 _CPU_SHARE: Final = 0.01
-MAX_UNREAD: Final = 1000
 
 _COMPARED: Final = ("state", "since", "session", "reason", "process", "restarts")
 
@@ -48,24 +47,35 @@ class Feed:
             self._look()
             await asyncio.sleep(max(POLL_S, (time.process_time() - began) / _CPU_SHARE))
 
-    async def changes(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield every shard once, then each change; ends when the reader is too slow."""
-        unread: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(MAX_UNREAD + 1)
+    async def changes(self, keep_alive_s: float) -> AsyncIterator[dict[str, Any] | None]:
+        """Yield every shard once, then those that changed, and None when none did for so long.
+
+        A slow reader misses states that have passed, never the last: of each shard the newest state waits, and no more.
+        """
+        unread: dict[int, ShardView] = {}
+        has_unread = asyncio.Event()
 
         def listener(now: Mapping[int, ShardView], changed: frozenset[int]) -> None:
-            for shard_id in sorted(changed):
-                if unread.qsize() >= MAX_UNREAD:
-                    stop()
-                    unread.put_nowait(None)
-                    return
-                unread.put_nowait(now[shard_id].model_dump(mode="json"))
+            unread.update((shard_id, now[shard_id]) for shard_id in changed)
+            if changed:
+                has_unread.set()
 
+        now = views(self._host)
+        for view in now:
+            self._seen.setdefault(view.shard_id, view)
         stop = self.listen(listener)
         try:
-            for view in views(self._host):
+            for view in now:
                 yield view.model_dump(mode="json")
-            while (change := await unread.get()) is not None:
-                yield change
+            while True:
+                try:
+                    async with asyncio.timeout(keep_alive_s):
+                        await has_unread.wait()
+                except TimeoutError:
+                    yield None
+                has_unread.clear()
+                while unread:
+                    yield unread.pop(min(unread)).model_dump(mode="json")
         finally:
             stop()
 
@@ -78,4 +88,4 @@ class Feed:
 
 
 def _differs(view: ShardView, before: ShardView | None) -> bool:
-    return before is None or any(getattr(view, name) != getattr(before, name) for name in _COMPARED)
+    return before is not None and any(getattr(view, name) != getattr(before, name) for name in _COMPARED)

@@ -27,6 +27,9 @@ from gateway_service.control.replies import Answer
 from gateway_service.control.tokens import Scope, Tokens
 from gateway_service.refusals import ControlError, InvalidArgument
 
+# Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
+KEEP_ALIVE_S: Final = 15.0
+
 _PROBLEM: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {PROBLEM_JSON: {}}} for status in ("4XX", "5XX", 422)
 }
@@ -119,9 +122,9 @@ class HttpApi:
             return HTMLResponse(files(__package__).joinpath("docs.html").read_text("utf-8"))
 
     async def _stream(self) -> Any:
-        """Yield one ``shard`` event for each shard, then one for each change."""
-        async for change in self._feed.changes():
-            yield b"event: shard\ndata: " + orjson.dumps(change) + b"\n\n"
+        """Yield a ``shard`` event for each shard, then one for each change, and a comment where there is none."""
+        async for change in self._feed.changes(KEEP_ALIVE_S):
+            yield b": nothing new\n\n" if change is None else b"event: shard\ndata: " + orjson.dumps(change) + b"\n\n"
 
     async def _refused(self, _request: Request, error: Exception) -> Response:
         assert isinstance(error, ControlError)

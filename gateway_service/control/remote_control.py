@@ -36,6 +36,16 @@ _MAX_BACKOFF_S: Final = 10.0
 _GOODBYE_S: Final = 0.5
 
 
+# What the buttons of a worker's page in Flower do to a supervisor and to a shard. As with a worker that something keeps
+# alive, a shard that is shut down comes back.
+BUTTONS: Final = {
+    ("shutdown", False): "drain",
+    ("shutdown", True): "restart_process",
+    ("pool_restart", False): "rolling_restart",
+    ("pool_restart", True): "restart_shard",
+}
+
+
 class RemoteControl:
     """Answers ``celery inspect`` and ``celery control``, other supervisors and tasks; tells Flower of the nodes."""
 
@@ -132,14 +142,9 @@ class RemoteControl:
         if operation := OPERATIONS.get(method):
             caller = "celery" if asked_by is None else f"celery:{asked_by}"
             return await self._perform(operation, given, caller, is_for_people=asked_by is None)
-        if body.get("destination"):
-            if method == "shutdown" and view is None:
-                return await self._perform(OPERATIONS["drain"], {}, "celery")
-            if method == "pool_restart":
-                name, given = (
-                    ("rolling_restart", {}) if view is None else ("restart_shard", {"shard_id": view.shard_id})
-                )
-                return await self._perform(OPERATIONS[name], given, "celery")
+        if body.get("destination") and (found := BUTTONS.get((method, view is not None))):
+            shard = {} if view is None else {"shard_id": view.shard_id}
+            return await self._perform(OPERATIONS[found], shard, "celery")
         return stock_reply(method, self._control.host, view)
 
     def _view(self, name: str) -> ShardView | None:

@@ -110,3 +110,16 @@ def test_flowers_questions_about_a_node_are_answered(ask, method, kind):
     [(node, reply)] = ask(method, expect=1, destination=[name]).items()
 
     assert (node, type(reply)) == (name, kind)
+
+
+def test_a_shard_that_is_shut_down_comes_back_with_its_process(ask, stack):
+    name = f"shard-7@{socket.gethostname()}"
+    pid = stack.ok("GET /v1/shards/7")["result"]["shard"]["pid"]
+    identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
+
+    [(node, reply)] = ask("shutdown", expect=1, destination=[name]).items()
+
+    assert (node, reply["ok"]) == (name, {"shard_ids": [6, 7], "outcome": "requested"})
+    wait_until(lambda: stack.ok("GET /v1/shards/7")["result"]["shard"]["pid"] not in {None, pid})
+    stack.wait_until_live()
+    assert len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies

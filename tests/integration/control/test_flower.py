@@ -204,6 +204,18 @@ def test_actions_that_cannot_be_meant_are_refused(flower, body, headers, status)
 
 
 @ON_ANY_BROKER
+def test_what_is_no_version_and_more_shards_than_at_once_are_refused(flower):
+    for since in ("x", "", "1.5"):
+        assert flower.request("GET", f"/shards/news?since={since}", auth=CREDENTIALS).status_code == 400
+
+    body = {"shard_ids": [*range(251)], "mode": "resume"}
+    answer = flower.request("POST", "/shards/restart", json=body, **OUR_ACTION)
+
+    assert answer.status_code == 422
+    assert "251 shards are too many at once; select up to 250" in answer.json()["failures"][0]["message"]
+
+
+@ON_ANY_BROKER
 def test_who_is_not_known_sees_and_does_nothing(flower):
     assert flower.request("GET", "/shards").status_code == 401
     assert flower.request("GET", "/shards/news").status_code == 401
