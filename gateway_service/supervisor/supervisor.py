@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
@@ -34,6 +35,7 @@ from gateway_service.supervisor.policy import (
     fatal_close,
     stops_whole_bot,
 )
+from gateway_service.supervisor.service_manager import ServiceManager
 from gateway_service.supervisor.signals import StopSignals
 from gateway_service.supervisor.silence import SilenceDetector
 from gateway_service.supervisor.silence_watch import SilenceWatch
@@ -192,9 +194,10 @@ class Supervisor:
     async def _run(self, beside: Beside) -> int:
         main = asyncio.current_task()
         assert main is not None
+        service_manager = ServiceManager.taken_from(os.environ)
         with StopSignals(partial(self._stop_for_signal, main), self._kill, self._routes.hang_up) as signals:
             try:
-                async with self, beside(self):
+                async with self, beside(self), service_manager.told(self._stopping):
                     return await self.wait()
             except asyncio.CancelledError:
                 if signals.came:  # before anything ran

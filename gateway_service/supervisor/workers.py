@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Final
 
 from gateway_service.errors import EX_INTERRUPTED, EX_OK
 from gateway_service.supervisor.policy import Policy
+from gateway_service.supervisor.service_manager import ServiceManager
 from gateway_service.supervisor.signals import StopSignals
 from gateway_service.supervisor.worker_process import WORKER_COMMAND, WorkerProcess
 from gateway_service.telemetry import LogEvent, log_event
@@ -59,7 +61,10 @@ class Workers:
             for number in range(1, self._processes + 1)
         ]
         with StopSignals(self._stop_for_signal, self._kill):
-            async with asyncio.TaskGroup() as group:
+            async with (
+                ServiceManager.taken_from(os.environ).told(self._stopping),
+                asyncio.TaskGroup() as group,
+            ):
                 running = [group.create_task(self._keep(worker), name=f"worker-{worker.number}") for worker in workers]
                 killing = group.create_task(self._killing.wait(), name="kill-request")
                 await self._stopping.wait()

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,12 +27,12 @@ def program(tmp_path, journal):
     """Return a context manager that runs the program and leaves nothing behind."""
 
     @asynccontextmanager
-    async def run(*behaviour, broker="ready"):
+    async def run(*behaviour, broker="ready", **variables):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, PROGRAM, str(tmp_path / "state.db"), broker),
             *(sys.executable, "-S", str(STAND_IN), "--journal", str(journal.path), *behaviour),
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         )
         try:
             yield process
@@ -106,3 +108,17 @@ async def test_children_that_do_not_read_their_channel_end_too(program, journal)
         process.kill()
 
         await until(lambda: not any(map(is_alive, pids)))
+
+
+async def test_the_service_manager_hears_of_the_start_and_of_the_stop(program, journal, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        hear = partial(asyncio.get_running_loop().sock_recv, manager, 100)
+        async with program(NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+            assert await hear() == b"READY=1"
+            await configured(journal)
+            process.send_signal(signal.SIGTERM)
+
+            assert await process.wait() == EX_OK
+        assert [await hear(), await hear()] == [b"WATCHDOG=1", b"STOPPING=1"]
