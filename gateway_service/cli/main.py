@@ -57,7 +57,7 @@ COMMANDS: Final = {
         "gateway_service.simulator.command:simulate",
         "Run a Discord double on loopback and print where to connect.",
     ),
-    "dev": ("gateway_service.dev:dev", "Run the whole system in this terminal: no token, no installed broker."),
+    "dev": ("gateway_service.dev.command:dev", "Run the whole system in this terminal: no token, no installed broker."),
 }
 
 

@@ -4,12 +4,14 @@ import functools
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 from celery.utils.log import get_logger
 
 from gateway_service.settings.options import DEFAULT_API_URL
+
+if TYPE_CHECKING:
+    import httpx
 
 API_URL_KEY: Final = "gateway_api_url"
 """Setting of the Celery application: GATEWAY_API_URL."""
@@ -52,6 +54,8 @@ def defer(interaction: Mapping[str, Any], *, is_private: bool, conf: Any) -> Non
         AlreadyAnswered: By this handler before, or by another.
         TooLate: Nobody can answer it.
     """
+    import httpx  # a seventh of a worker's start, for what most workers never do
+
     api_url = conf.get(API_URL_KEY) or DEFAULT_API_URL
     path = f"{api_url}/interactions/{interaction['id']}/{interaction['token']}/callback"
     body = callback_for(interaction, is_private=is_private)
@@ -75,14 +79,16 @@ def defer(interaction: Mapping[str, Any], *, is_private: bool, conf: Any) -> Non
 
 
 @functools.cache
-def _client(_pid: int) -> httpx.Client:
+def _client(_pid: int) -> "httpx.Client":
     """Return this process's client; its connection stays open for the next interaction."""
+    import httpx
+
     # httpx logs every URL at info, and the URL of an interaction holds its token.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return httpx.Client(timeout=_TIMEOUT_S, headers={"User-Agent": _USER_AGENT})
 
 
-def _code_of(response: httpx.Response) -> int:
+def _code_of(response: "httpx.Response") -> int:
     """Return Discord's own error code; 0 when a proxy in front of it answered."""
     try:
         said = response.json()
