@@ -24,8 +24,9 @@ class VhostPool:
     def take(self) -> str:
         """Return the URL of a virtual host that nobody has used."""
         if not self._fresh:
-            self._fresh = [f"test-{next(self._numbers)}" for _ in range(_VHOSTS_AT_ONCE)]
-            self._broker.add_vhosts(self._fresh)
+            names = [f"test-{next(self._numbers)}" for _ in range(_VHOSTS_AT_ONCE)]
+            self._broker.add_vhosts(names)
+            self._fresh = names
         return self._broker.url_of(self._fresh.pop(0))
 
 

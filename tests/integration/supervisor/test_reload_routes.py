@@ -1,14 +1,16 @@
 """SIGHUP: a running service goes by new routes, on the connection that it has."""
 
+import asyncio
 import json
 import signal
+from itertools import count
 
 import pytest
 
 from gateway_service.contract import UNROUTED_QUEUE
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.support.service import running_service
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT_S, until
 from tests.support.worker import take
 
 pytestmark = pytest.mark.usefixtures("valkey_url")
@@ -26,6 +28,7 @@ async def test_new_routes_hold_at_once_and_bad_ones_not_at_all(valkey_url, tmp_p
     config = tmp_path / "gateway.toml"
     config.write_text('[routes]\n"DROPPED_FIRST" = { drop = true }\n')
     seen = []
+    numbers = count()
 
     async def arrives(sim, *events):
         """Emit dispatches and return what is published of them, up to the last."""
@@ -51,6 +54,9 @@ async def test_new_routes_hold_at_once_and_bad_ones_not_at_all(valkey_url, tmp_p
             config.write_text('[routes]\n"DROPPED_THEN" = { drop = true }\n')
             service.process.send_signal(signal.SIGHUP)
             await until(lambda: '"routes.applied"' in service.log)
+            async with asyncio.timeout(TIMEOUT_S):  # the shards were told, and hear it a moment later
+                while await arrives(sim, "DROPPED_THEN", f"PROBE_{next(numbers)}"):
+                    pass
             assert await arrives(sim, "DROPPED_FIRST", "DROPPED_THEN", "TWO") == ["DROPPED_FIRST"]
 
             config.write_text('[routes]\n"DROPPED_*" = { lanes = 3 }\n')

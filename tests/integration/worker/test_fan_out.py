@@ -12,7 +12,7 @@ from gateway_service.worker.dead_letters import DeadLetter, open_dead_letters
 from tests.support.waiting import wait_until
 from tests.support.worker import ODD_EVENT, Worker, publish, running_worker, take
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.usefixtures("worker")]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow, pytest.mark.usefixtures("worker")]
 
 SECRET = "only its handlers may see this"
 

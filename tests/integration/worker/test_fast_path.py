@@ -17,7 +17,7 @@ from tests.support.scenarios import DEAD, OK, ORDINARY_RUNS, RESULTS_FOLDER, SCE
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker, publish
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 TASKS = "tests.support.differential_tasks"
 # What differs between two runs of the same thing, whichever way they take.

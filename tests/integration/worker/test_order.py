@@ -16,7 +16,7 @@ from tests.support.publishing import make_envelope, publishing
 from tests.support.waiting import wait_until
 from tests.support.worker import RECORD_VARIABLE, Worker
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 TASKS = "tests.support.ordered_tasks"
 EVENTS = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE")
