@@ -46,6 +46,7 @@ class LogEvent(StrEnum):
     )
     CONTROL_FAILED = "control.failed", "a door of the control plane met an error of its own; shards are not affected"
     CONTROL_LISTENING = "control.listening", "the control API answers at this address"
+    CONTROL_MALFORMED = "control.malformed", "a remote control message is not what Celery sends; it is left alone"
     CONTROL_ROAD_LOST = "control.road_lost", "remote control has no connection to the broker; it is made again"
     CONTROL_ROAD_OPEN = "control.road_open", "remote control over the broker answers under this node name"
     DISPATCH_UNREADABLE = (

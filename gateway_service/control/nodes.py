@@ -52,6 +52,15 @@ def addressed(body: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return list(names) if body.get("method") in PER_NODE else [names[0]]
 
 
+def reply_address(body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return exchange and routing key of who wants an answer; None when nobody does."""
+    match body.get("reply_to"):
+        case {"exchange": str() as exchange, "routing_key": str() as routing_key}:
+            return exchange, routing_key
+        case _:
+            return None
+
+
 def stock_reply(method: str, host: Host, view: ShardView | None) -> Any:
     """Answer a command that every Celery worker knows, as Flower needs it; None for others, which are not answered.
 

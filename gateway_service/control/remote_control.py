@@ -19,7 +19,7 @@ from gateway_service.contract import ASKED_BY
 from gateway_service.control.control import Control
 from gateway_service.control.local import view_of
 from gateway_service.control.node_events import NodeEvents
-from gateway_service.control.nodes import addressed, shard_node, stock_reply
+from gateway_service.control.nodes import addressed, reply_address, shard_node, stock_reply
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
 from gateway_service.control.replies import Answer, ShardView
 from gateway_service.refusals import ControlError, InvalidArgument
@@ -110,9 +110,14 @@ class RemoteControl:
                     connection.heartbeat_check()
             self._events.goodbye()
 
-    def _received(self, body: Mapping[str, Any], _message: Any) -> None:
+    def _received(self, body: Any, _message: Any) -> None:
         """Take one message; what it asks for runs in the loop of the supervisor."""
-        for name in addressed(body, self._names):
+        try:
+            names = addressed(body, self._names)
+        except Exception as exc:  # noqa: BLE001 - whoever has the broker may send anything, and this door stays open
+            log_event(_log, logging.WARNING, LogEvent.CONTROL_MALFORMED, reason=repr(exc))
+            return
+        for name in names:
             self._running += 1
             answering = asyncio.run_coroutine_threadsafe(self._answer(name, body), self._loop)
             answering.add_done_callback(partial(self._answered, body, name))
@@ -128,9 +133,8 @@ class RemoteControl:
             except queue.Empty:
                 return
             self._running -= 1
-            to = body.get("reply_to")
-            if reply is not None and to:
-                node.reply({name: reply}, to["exchange"], to["routing_key"], body.get("ticket"))
+            if reply is not None and (to := reply_address(body)) is not None:
+                node.reply({name: reply}, *to, body.get("ticket"))
 
     async def _answer(self, name: str, body: Mapping[str, Any]) -> Any:
         """Return the reply of one node; None for silence."""

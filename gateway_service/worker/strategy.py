@@ -247,7 +247,7 @@ def _payload_of_dispatch(message: Any) -> list[Any]:
         raise UndecodableBody("its body does not hold one payload")
     try:
         Dispatch.from_headers(message.headers)
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise UndecodableBody(f"its headers are not those of a dispatch: {exc!r}") from None
     return payload
 

@@ -1,0 +1,130 @@
+"""Whatever a door of the control plane is given, it answers, or refuses in words, and stays open."""
+
+import asyncio
+import json
+from contextlib import suppress
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway_service.control.control import Control
+from gateway_service.control.feed import Feed
+from gateway_service.control.http_api import HttpApi
+from gateway_service.control.local import Host
+from gateway_service.control.node_events import NodeEvents
+from gateway_service.control.operations import OPERATIONS
+from gateway_service.control.remote_control import RemoteControl
+from gateway_service.control.replies import Answer
+from gateway_service.control.tokens import Tokens
+from gateway_service.refusals import ControlError
+from tests.support.fleet import FakeFleet, shard
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+# What waits for a real process, or ends it.
+QUIET = sorted(OPERATIONS.keys() - {"rolling_restart"})
+
+
+def control():
+    fleet = FakeFleet(shard(0), shard(1), num_shards=2)
+    fleet.answer = [{"members": [{}]}]
+    return Control(Host(fleet, "gateway@here", lambda _reason: None))
+
+
+@st.composite
+def requests(draw):
+    """An operation with arguments of its own names and of others; nobody wants to wait."""
+    operation = OPERATIONS[draw(st.sampled_from(QUIET))]
+    names = st.sampled_from([*operation.arguments.model_fields, "other"])
+    likely = JSON | st.integers(0, 3) | st.integers(0, 2**63).map(str)
+    given = draw(st.dictionaries(names, likely, max_size=4))
+    return operation, {name: value for name, value in given.items() if name not in {"wait_s", "timeout_s"}}
+
+
+@given(request=requests())
+def test_any_arguments_are_taken_or_refused_in_words(request):
+    with suppress(ControlError):
+        assert isinstance(asyncio.run(control().perform(*request, "test")), Answer)
+
+
+@pytest.fixture(scope="module")
+def app():
+    subject = control()
+    return HttpApi(subject, Feed(subject.host), Tokens({}), "1").app
+
+
+@given(
+    operation=st.sampled_from(QUIET).map(OPERATIONS.get),
+    body=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()),
+    kind=st.sampled_from(["application/json", "text/plain", ""]),
+)
+def test_any_request_gets_an_answer_that_is_json(app, operation, body, kind):
+    async def send():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            path = operation.path.format(shard_id=1, guild_id=4)
+            return await client.request(operation.method, path, content=body, headers={"content-type": kind})
+
+    response = asyncio.run(send())
+
+    assert response.status_code < 500 or response.json()["code"]
+    assert isinstance(response.json(), dict)
+
+
+class Replies:
+    """What a node would send."""
+
+    def __init__(self):
+        self.sent = []
+
+    def reply(self, data, exchange, routing_key, ticket):
+        self.sent.append((data, exchange, routing_key, ticket))
+
+
+ADDRESSES = st.fixed_dictionaries({"exchange": JSON, "routing_key": JSON})
+MESSAGES = JSON | st.fixed_dictionaries(
+    {},
+    optional={
+        "method": st.sampled_from([*QUIET, "ping", "stats", "pool_restart", "shutdown"]) | JSON,
+        "arguments": JSON | st.dictionaries(st.sampled_from(["shard_id", "guild_id"]), JSON, max_size=2),
+        "destination": JSON | st.just(["gateway@here"]),
+        "pattern": JSON | st.sampled_from(["gateway@*", "("]),
+        "matcher": JSON | st.sampled_from(["glob", "pcre"]),
+        "reply_to": JSON | ADDRESSES,
+        "ticket": JSON,
+    },
+)
+
+
+@given(body=MESSAGES)
+def test_any_message_of_remote_control_is_answered_or_left_alone(body):
+    async def receive():
+        remote, replies = RemoteControl(None, control(), NodeEvents("gateway@here")), Replies()
+        remote._received(body, None)
+        while remote._replies.qsize() < remote._running:
+            await asyncio.sleep(0)
+        remote._send_replies(replies)
+        return replies.sent
+
+    for _, exchange, routing_key, _ in asyncio.run(receive()):
+        assert (type(exchange), type(routing_key)) == (str, str)
+
+
+def test_a_pattern_that_is_none_is_told(caplog):
+    async def receive():
+        remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
+        remote._received({"method": "ping", "pattern": "(", "matcher": "pcre"}, None)
+
+    asyncio.run(receive())
+
+    assert [record.message for record in caplog.records] == ["control.malformed"]
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_no_operation_takes_what_it_does_not_know(name):
+    with pytest.raises(ControlError, match=name):
+        asyncio.run(control().perform(OPERATIONS[name], {"surprise": 1}, "test"))
