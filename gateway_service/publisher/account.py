@@ -160,11 +160,13 @@ class Account:
         counts = self.counts()
         if not self.open:
             return counts
-        filtered = sum(1 for each in self.open if isinstance(each, int))
-        envelopes = [each for each in self.open if not isinstance(each, int)]
+        # One pass, because all that an outage piled up may be in it; next to nothing of that is done.
+        done = [each for each in self.open if isinstance(each, int) or each.is_confirmed or each.row]
+        envelopes = [each for each in done if isinstance(each, Envelope)]
+        filtered = len(done) - len(envelopes)
         confirmed = [each for each in envelopes if each.is_confirmed]
         given_up = sum(1 for each in confirmed if each.seq in self.given_up_seqs)
-        on_disk = sum(1 for each in envelopes if each.row and not each.is_confirmed)
+        on_disk = len(envelopes) - len(confirmed)
         return replace(
             counts,
             received=counts.received - len(self.open),

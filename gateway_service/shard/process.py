@@ -271,6 +271,8 @@ class ShardProcess:
         return Report(shards=tuple(shard.status() for shard in self._shards.values()), process=process)
 
     def _save_sessions(self) -> None:
+        for shard in self._shards.values():
+            shard.mark()
         sessions = [session for shard in self._shards.values() if (session := shard.session) is not None]
         self._keeper.save(sessions, self._books.entries())
 

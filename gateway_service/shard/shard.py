@@ -190,16 +190,22 @@ class Shard:
 
     def refresh(self) -> None:
         """Tell the machine how far the broker is, and reconnect when the outbox has room again."""
-        if (book := self._book) is not None:
-            seq, counts = self._outbox.safe_counts(self._session)
-            if seq is not None:
+        if self._book is not None:
+            self._book.heard(self._machine.received_seq, self._heard_at)
+            if (seq := self._outbox.published_seq(self._session)) is not None:
                 self._machine.published(seq)
-                book.mark(seq, counts)
-            book.heard(self._machine.received_seq, self._heard_at)
         if self._is_suspended and self._outbox.has_settled:
             self._is_suspended = False
             log_event(_log, logging.INFO, LogEvent.SHARD_UNSUSPENDED, shard_id=self.shard_id)
             self.driver.tell(self._machine.unsuspend)
+
+    def mark(self) -> None:
+        """Bring machine and book to the same moment: what they have then is stored together."""
+        if self._book is not None:
+            seq, counts = self._outbox.safe_counts(self._session)
+            if seq is not None:
+                self._machine.published(seq)
+                self._book.mark(seq, counts)
 
     def has_changed(self) -> bool:
         """Tell whether the state is another one than at the last call."""
@@ -208,7 +214,7 @@ class Shard:
 
     @property
     def session(self) -> Session | None:
-        """What another process needs to resume this shard, as of the last :meth:`refresh`."""
+        """What another process needs to resume this shard, as of the last :meth:`mark`."""
         return self._machine.session
 
     def restart(self, *, resume: bool) -> None:
