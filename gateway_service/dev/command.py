@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import click
@@ -63,7 +66,8 @@ def dev(
     """
     configure_logging("warning", "text")
     config = DevConfig(broker=broker, shards=shards, processes=processes, guilds=guilds, rate=rate)
-    totals = asyncio.run(_run(config, seconds, quiet=as_json))
+    with _terminal(config.directory / "service.log", quiet=as_json) as console:
+        totals = asyncio.run(_run(config, seconds, console))
     if as_json:
         click.echo(totals.to_json())
     else:
@@ -75,9 +79,22 @@ def dev(
     sys.exit(EX_SOFTWARE if totals.lost else EX_OK)
 
 
-async def _run(config: DevConfig, seconds: float | None, *, quiet: bool) -> Totals:
+@contextlib.contextmanager
+def _terminal(log_path: Path, *, quiet: bool) -> Iterator[Console]:
+    """Keep the terminal for the status: a log takes what else is written to standard error, by shard processes too."""
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal, log_path.open("wb") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
+        try:
+            yield Console(file=terminal, quiet=quiet)
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal.fileno(), sys.stderr.fileno())
+
+
+async def _run(config: DevConfig, seconds: float | None, console: Console) -> Totals:
     """Run everything and return the totals."""
-    console = Console(stderr=True, quiet=quiet)
     interrupted = asyncio.Event()
     this_task = asyncio.current_task()
     loop = asyncio.get_running_loop()

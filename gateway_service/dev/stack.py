@@ -189,7 +189,8 @@ class DevStack:
         return process
 
     async def _stop_celery(self) -> None:
-        await asyncio.gather(*(asyncio.to_thread(process.terminate, _STOP_TIMEOUT_S) for process in self._celery))
+        running, self._celery = self._celery, []
+        await asyncio.gather(*(asyncio.to_thread(process.terminate, _STOP_TIMEOUT_S) for process in running))
 
     def _worker_answers(self) -> bool:
         with Celery("dev", broker=self.broker.url) as app:
@@ -228,7 +229,7 @@ class DevStack:
         totals = self.totals()
         if not totals.pending:
             return totals
-        await asyncio.to_thread(self.worker.terminate, _STOP_TIMEOUT_S)
+        await self._stop_celery()
         totals = self.totals()
         if self.worker.exit_code != 0:
             return totals

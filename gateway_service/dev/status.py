@@ -79,6 +79,6 @@ class StatusView:
             ("Flower     ", "bold"), f"http://127.0.0.1:{self._stack.flower_port}\n",
             ("Discord    ", "bold"), f"{self._stack.simulator.api_url}  (simulated)\n",
             ("broker     ", "bold"), f"{self._stack.broker.url}\n",
-            ("worker log ", "bold"), f"{directory / 'worker.log'}\n",
+            ("logs       ", "bold"), f"{directory / 'service.log'}, {directory / 'worker.log'}\n",
             ("Ctrl-C stops everything", "dim"),
         )  # fmt: skip
