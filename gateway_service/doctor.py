@@ -236,11 +236,15 @@ def state_finding(options: GatewayOptions, outcome: object) -> Finding:
             message = f"{options.state_url} is writable, {outcome} sessions to resume"
             return Finding(check="state", verdict="ok", message=message)
         case _:
+            is_file = options.state_url.scheme == "sqlite"
+            remedy = (
+                "give this user the right to write there" if is_file else "start Redis, check its user and password"
+            )
             return Finding(
                 check="state",
                 verdict="fail",
                 message=_reason(outcome, f"{options.state_url} did not answer"),
-                cure="give this user the right to write there, or set GATEWAY_STATE_URL",
+                cure=f"{remedy}, or set GATEWAY_STATE_URL",
                 exit_code=EX_UNAVAILABLE if isinstance(outcome, StateUnavailable | TimeoutError) else EX_CONFIG,
             )
 

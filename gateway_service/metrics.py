@@ -98,6 +98,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         ),
         Metric("gateway_resumes_total", "counter", "resumes", ("shard",), "RESUMED received."),
         Metric("gateway_shard_up", "gauge", "0 or 1", ("shard",), "Whether the shard is live."),
+        Metric("gateway_state_up", "gauge", "0 or 1", (), "Whether the state store can be used; see state.md."),
         Metric(
             "gateway_silences_total",
             "counter",

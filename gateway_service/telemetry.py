@@ -95,6 +95,10 @@ class LogEvent(StrEnum):
     SESSION_FORGOTTEN = "session.forgotten", "the session cannot be resumed; the shard identifies anew"
     SESSION_OPENED = "session.opened", "READY: a new session began"
     SESSION_RESUMED = "session.resumed", "RESUMED: the session goes on and missed dispatches were replayed"
+    SESSION_SUPERSEDED = (
+        "session.superseded",
+        "the store has a newer session of the shard, which stays: another service runs it, too",
+    )
     SHARD_CLOSED = "shard.closed", "the gateway connection ended or could not be opened; the shard reconnects"
     SHARD_DEAF = "shard.deaf", "a silent shard hears nothing with a new session either; it is left alone for a day"
     SHARD_COUNT_REFUSED = (
@@ -124,7 +128,11 @@ class LogEvent(StrEnum):
     )
     SPOOL_FAILED = "spool.failed", "the spool cannot be written; dispatches wait in memory, then with Discord"
     SPOOL_FULL = "spool.full", "the spool has all that it may have; dispatches wait in memory, then with Discord"
-    STATE_FAILED = "state.failed", "the session store could not be read or written; sessions are kept in memory"
+    STATE_BACK = "state.back", "the state store can be used again; everything held meanwhile is written"
+    STATE_FAILED = (
+        "state.failed",
+        "the state store could not be read or written; sessions are kept in memory and nobody identifies",
+    )
     WORKER_EXITED = "worker.exited", "a worker of `gateway-service worker` ended"
     WORKER_FATAL = "worker.fatal", "a worker is not started again: its cause does not heal by a restart"
     WORKER_KILLED = "worker.killed", "a worker did not finish within the grace period, or Ctrl-C was pressed again"

@@ -21,4 +21,12 @@ def why_not_ready(snapshot: Snapshot) -> list[str]:
         elif process.status is not None and process.status.broker != "up":
             why = f": {process.status.broker_error}" if process.status.broker_error else ""
             reasons.append(f"process {process.index}: the broker is {process.status.broker}{why}")
+    if state_error := why_state_fails(snapshot):
+        reasons.append(f"nobody can IDENTIFY and sessions are kept in memory: {state_error}")
     return reasons or ([] if snapshot.shards else ["no shard was started yet"])
+
+
+def why_state_fails(snapshot: Snapshot) -> str | None:
+    """Return why the state store cannot be used, by the word of the supervisor or of a process; None when it can."""
+    statuses = [process.status for process in snapshot.processes if process.status is not None]
+    return next(filter(None, [snapshot.state_error, *(status.state_error for status in statuses)]), None)

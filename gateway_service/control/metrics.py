@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gateway_service.control.control import Control
+from gateway_service.control.health import why_state_fails
 from gateway_service.ipc.messages import HistogramCounts
 from gateway_service.metrics import LATENCY_BUCKETS_S, METRICS, Metric
 from gateway_service.publisher.rungs import Rung
@@ -131,5 +132,6 @@ _SERVICE_SAMPLES: Final[dict[str, _Source]] = {
     "gateway_identify_budget_remaining": lambda snapshot: [((), snapshot.identify_budget.remaining)],
     "gateway_identify_budget_reserve": lambda snapshot: [((), snapshot.identify_budget.reserve)],
     "gateway_identify_waiting": lambda snapshot: [((), snapshot.identify_budget.waiting)],
+    "gateway_state_up": lambda snapshot: [((), float(why_state_fails(snapshot) is None))],
     "gateway_silences_total": lambda snapshot: [((outcome,), count) for outcome, count in snapshot.silences.items()],
 }

@@ -68,6 +68,7 @@ class Permit(_Message):
 
     type: Literal["permit"] = "permit"
     shard_id: int
+    number: int  # of two sessions the one with the higher number began later
     presence: dict[str, Any] | None = None
 
 
@@ -213,6 +214,8 @@ class ProcessStatus(_Message):
     spool_max_bytes: int = 0
     spool_error: str | None = None
     """Why nothing can be written to the disk."""
+    state_error: str | None = None
+    """Why sessions cannot be saved."""
     confirm_lag_s: float = 0.0
     """Age of its oldest dispatch that the broker has not confirmed; 0 when it has all."""
     cpu_s: float = 0.0

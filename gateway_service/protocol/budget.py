@@ -30,12 +30,14 @@ class WaitReason(StrEnum):
     EXHAUSTED = "exhausted"
     RESERVE = "reserve"
     BREAKER = "breaker"
+    STATE = "state"
 
 
 WAIT_MEANINGS: Final = {
     WaitReason.EXHAUSTED: "no IDENTIFY is left, and one more would reset the token",
     WaitReason.RESERVE: "the IDENTIFYs that are left are reserved (--force spends them)",
     WaitReason.BREAKER: "it identified too often without a session that lived",
+    WaitReason.STATE: "the state store, which counts the IDENTIFYs of the bot, does not answer",
 }
 
 

@@ -1,4 +1,8 @@
-"""Pacing of IDENTIFY: whose turn it is, when. Pure; the supervisor owns the one instance of a bot (protocol §8)."""
+"""Pacing of IDENTIFY: whose turn it is, when. Pure; each supervisor has one for its own shards (protocol §8).
+
+Between supervisors the store decides. Who has just had a key waits longer for it than the store asks, by the jitter, so
+that others who wait for it go first.
+"""
 
 from collections.abc import Callable
 from math import inf
@@ -78,12 +82,18 @@ class IdentifyScheduler:
     def sent(self, shard_id: int, now: float) -> None:
         """Start the spacing of the shard's key: its IDENTIFY went out."""
         self._held.pop(shard_id, None)
-        self.space(shard_id, now)
-
-    def space(self, shard_id: int, now: float) -> None:
-        """Start the spacing of a key: another service, or an earlier process, sent the IDENTIFY of this shard."""
         free_at = now + self._spacing_s + self._rng() * IDENTIFY_JITTER_S
         self._free_at[shard_id] = max(free_at, self._free_at.get(shard_id, free_at))
+
+    def is_held(self, shard_id: int) -> bool:
+        """Tell whether a shard still has the turn that :meth:`due` gave it."""
+        return shard_id in self._held
+
+    def taken_elsewhere(self, shard_id: int, until: float) -> None:
+        """Queue a shard again whose key another service has until then."""
+        if self._held.pop(shard_id, None) is not None:
+            self._waiting[shard_id] = until
+            self._free_at[shard_id] = max(until, self._free_at.get(shard_id, until))
 
     def due(self, now: float) -> list[int]:
         """Return the shards that may IDENTIFY now, lowest first; each holds its key from here on."""

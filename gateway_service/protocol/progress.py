@@ -58,6 +58,7 @@ class SessionProgress:
                 intents=stored.intents,
                 guilds=guilds,
                 compression=stored.compression,
+                permit=stored.permit,
             )
         return stored
 

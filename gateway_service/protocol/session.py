@@ -25,6 +25,8 @@ class Session:
     """The guilds as they were at ``seq``: a replayed GUILD_CREATE is classified as it was the first time."""
     compression: Compression = "zstd-stream"
     """Of the first connection; every later one repeats it (protocol C4)."""
+    permit: int = 0
+    """Number of the permit of its IDENTIFY, given when it is stored: of two sessions the higher one began later."""
 
     def to_json(self) -> str:
         """Return a text that :meth:`from_json` reads back."""
@@ -38,6 +40,7 @@ class Session:
                 "intents": self.intents,
                 "guilds": self.guilds.to_lists(),
                 "compression": self.compression,
+                "permit": self.permit,
             },
             separators=(",", ":"),
         )
@@ -62,6 +65,7 @@ class Session:
                 intents=int(stored["intents"]),
                 guilds=GuildSnapshot.from_lists(stored["guilds"]),
                 compression=stored["compression"],
+                permit=int(stored["permit"]),
             )
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             raise ValueError("not a stored session") from exc

@@ -90,6 +90,7 @@ class _Options(BaseModel):
 Tasks = Annotated[tuple[str, ...], PlainValidator(values.parse_tasks)]
 BrokerUrl = Annotated[SecretUrl, PlainValidator(urls.parse_broker_url)]
 OnceUrl = Annotated[SecretUrl | None, PlainValidator(urls.parse_once_url)]
+StateUrl = Annotated[SecretUrl, PlainValidator(urls.parse_state_url)]
 ApiUrl = Annotated[str, PlainValidator(lambda value: urls.parse_url(value, "https", "http"))]
 RoutesOption = Annotated[Routes, PlainValidator(parse_routes)]
 RoutesGiven = Routes | Mapping[str, Any] | str
@@ -106,6 +107,7 @@ class WorkerOptions(_Options):
 
     tasks: Tasks
     broker_url: BrokerUrl
+    state_url: StateUrl
     once_url: OnceUrl
     api_url: ApiUrl
     tracing: Tracing
@@ -117,6 +119,7 @@ class WorkerOptions(_Options):
         *,
         tasks: str | Iterable[str] = DEFAULT_TASKS,
         broker_url: str | SecretStr = DEFAULT_BROKER_URL,
+        state_url: str | SecretStr = DEFAULT_STATE_URL,
         once_url: str | SecretStr | None = None,
         api_url: str = DEFAULT_API_URL,
         tracing: bool | str = False,
@@ -124,6 +127,13 @@ class WorkerOptions(_Options):
         routes: RoutesGiven = NO_ROUTES,
     ) -> None:
         super().__init__(**{name: value for name, value in locals().items() if name in type(self).model_fields})
+
+    @property
+    def shared_once_url(self) -> SecretUrl | None:
+        """Where runs are noted if that is set, or if the state is shared by many hosts."""
+        if self.once_url is not None or self.state_url.scheme == "sqlite":
+            return self.once_url
+        return self.state_url
 
 
 class ControlOptions(_Options):
@@ -166,9 +176,9 @@ class GatewayOptions(_Options):
     tasks: Tasks
     broker_url: BrokerUrl
     routes: RoutesOption
-    state_url: Annotated[SecretUrl, PlainValidator(urls.parse_state_url)]
+    state_url: StateUrl
     once_url: OnceUrl
-    """None means the broker when that is Redis, else a file of this host."""
+    """None means the state store or else the broker when that is Redis, else a file of this host."""
     outbox_max_bytes: Annotated[int, PlainValidator(partial(values.byte_count, at_least=MIN_OUTBOX_BYTES))]
     spool_max_bytes: Annotated[int, PlainValidator(values.byte_count)]
     spool_dir: Annotated[Path | None, PlainValidator(lambda value: None if value is None else Path(value))]
@@ -230,7 +240,8 @@ class GatewayOptions(_Options):
         """Where shard processes put dispatches that the broker does not take."""
         if self.spool_dir is not None:
             return self.spool_dir
-        return Path(self.state_url.get_secret_value().removeprefix("sqlite:///")).parent / "spool"
+        url = self.state_url if self.state_url.scheme == "sqlite" else SecretUrl(DEFAULT_STATE_URL)
+        return Path(url.get_secret_value().removeprefix("sqlite:///")).parent / "spool"
 
 
 def _faults_of(error: ValidationError) -> list[str]:

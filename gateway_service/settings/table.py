@@ -135,7 +135,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         flag="--state-url",
         metavar="URL",
         default="sqlite:///.gateway/state.db",
-        meaning="Where sessions are kept, so that a restart resumes: 'sqlite:///' and a path.",
+        meaning="Where sessions and the IDENTIFYs of the bot are kept: 'sqlite:///' and a path for the services of one "
+        "host, 'redis://…' or 'rediss://…' (TLS) for those of many; see state.md.",
     ),
     Setting(
         name="once_url",
@@ -144,8 +145,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="URL",
         default="",
         meaning="Where workers note which runs of handlers with `once=True` were made: `redis://…`, or `sqlite:///` "
-        "and a path for the workers of one host. By default the broker when that is Redis, else "
-        "`sqlite:///.gateway/once.db`.",
+        "and a path for the workers of one host. By default the state store, or else the broker, when that is Redis; "
+        "else `sqlite:///.gateway/once.db`.",
     ),
     Setting(
         name="outbox_max_bytes",
@@ -168,7 +169,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         env="GATEWAY_SPOOL_DIR",
         flag="--spool-dir",
         metavar="PATH",
-        default="spool, beside the state file",
+        default="spool, beside the state file or in .gateway",
         meaning="Folder for those dispatches, on a disk that outlives this service: what is in it counts as safe.",
     ),
     Setting(

@@ -77,21 +77,15 @@ def parse_broker_url(value: object) -> SecretUrl:
 
 def parse_state_url(value: object) -> SecretUrl:
     url = _secret_text(value)
-    if not re.fullmatch(r"sqlite:///(?!/?$)[^?]+", url):
-        raise BadValue("must be 'sqlite:///' and a path, without a query")
+    if re.match(r"rediss?://[^/]", url):
+        _check_address(url)
+    elif not re.fullmatch(r"sqlite:///(?!/?$)[^?]+", url):
+        raise BadValue("must be redis://host:6379/0, or 'sqlite:///' and a path, without a query")
     return SecretUrl(url)
 
 
 def parse_once_url(value: object) -> SecretUrl | None:
-    if value is None or value == "":
-        return None
-    url = _secret_text(value)
-    if url.startswith("sqlite:"):
-        return parse_state_url(url)
-    if not re.match(r"rediss?://[^/]", url):
-        raise BadValue("must be redis://host:6379/0, or 'sqlite:///' and a path, without a query")
-    _check_address(url)
-    return SecretUrl(url)
+    return None if value is None or value == "" else parse_state_url(value)
 
 
 def parse_url(value: object, *schemes: str) -> str:

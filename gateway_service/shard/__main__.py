@@ -13,6 +13,7 @@ from typing import Final
 from gateway_service.errors import EX_OK, EX_SOFTWARE, GatewayServiceError
 from gateway_service.ipc.channel import ChannelBroken, open_child_channel
 from gateway_service.ipc.messages import Configure, Hello
+from gateway_service.settings.urls import SecretUrl
 from gateway_service.shard.process import ShardProcess
 from gateway_service.telemetry import LogEvent, configure_logging, log_event, register_secret
 
@@ -50,8 +51,9 @@ async def _run(descriptor: int) -> None:
         return  # the supervisor went away before it had work for us
     if not isinstance(configure, Configure):
         raise ChannelBroken(f"the first message must be Configure, not {type(configure).__name__}")
-    for secret in (configure.token, configure.broker_url, configure.state_url):
-        register_secret(secret.get_secret_value())
+    state_url = SecretUrl(configure.state_url.get_secret_value())  # which is named in errors, without its password
+    for secret in (configure.token.get_secret_value(), configure.broker_url.get_secret_value(), *state_url.passwords):
+        register_secret(secret)
     configure_logging(configure.log_level, configure.log_format)
     await ShardProcess(channel, configure).run()
     await channel.close()

@@ -158,6 +158,7 @@ class ShardProcess:
         session = state.load(shard_id)
         if session is None:
             return None
+        self._keeper.permitted(shard_id, session.permit)
         name = session_hash(session.session_id)
         try:
             on_disk = self._spool.following(name, session.seq)
@@ -180,7 +181,8 @@ class ShardProcess:
             match message:
                 case Ping(nonce=nonce):
                     self._channel.send(Pong(nonce=nonce))
-                case Permit(shard_id=shard_id, presence=presence):
+                case Permit(shard_id=shard_id, number=number, presence=presence):
+                    self._keeper.permitted(shard_id, number)
                     self._shards[shard_id].driver.grant_permit(presence)
                 case Command(shard_id=shard_id):
                     self._shards[shard_id].requests.perform(message)
@@ -261,6 +263,7 @@ class ShardProcess:
             spool_rows=self._spool.rows,
             spool_max_bytes=self._spool.max_bytes,
             spool_error=self._spooler.error,
+            state_error=self._keeper.error,
             confirm_lag_s=self._outbox.counts().lag_s(time.time()),
             cpu_s=usage.ru_utime + usage.ru_stime,
             max_rss_bytes=usage.ru_maxrss * _RSS_UNIT_BYTES,

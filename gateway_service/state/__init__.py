@@ -5,18 +5,45 @@ from typing import Final
 
 from gateway_service.errors import ConfigurationError
 from gateway_service.state.namespace import Namespace, bot_id_of
-from gateway_service.state.ports import IdentifyLog, IdentifyRecord, Ledger, SessionStore, State
+from gateway_service.state.ports import (
+    Forgotten,
+    IdentifyPermits,
+    IdentifyRecord,
+    KeyBusy,
+    Ledger,
+    Outdated,
+    PermitAnswer,
+    SessionStore,
+    State,
+    Taken,
+)
 
-__all__ = ["IdentifyLog", "IdentifyRecord", "Ledger", "Namespace", "SessionStore", "State", "bot_id_of", "open_state"]
+__all__ = [
+    "Forgotten",
+    "IdentifyPermits",
+    "IdentifyRecord",
+    "KeyBusy",
+    "Ledger",
+    "Namespace",
+    "Outdated",
+    "PermitAnswer",
+    "SessionStore",
+    "State",
+    "Taken",
+    "bot_id_of",
+    "open_state",
+]
 
 _SQLITE_PREFIX: Final = "sqlite:///"
+_REDIS_PREFIXES: Final = ("redis://", "rediss://")
 
 
 def open_state(url: str, namespace: Namespace) -> State:
     """Open the store that ``url`` names, and make it if it is not there yet.
 
     Args:
-        url: ``sqlite:///relative/path.db`` or ``sqlite:////absolute/path.db``.
+        url: ``sqlite:///relative/path.db`` or ``sqlite:////absolute/path.db`` for the services of one host,
+            ``redis://…`` or ``rediss://…`` for many hosts.
         namespace: Whose state it is; several bots and shard counts share one store.
 
     Raises:
@@ -24,9 +51,13 @@ def open_state(url: str, namespace: Namespace) -> State:
         StateUnavailable: The store cannot be read or written.
     """
     # Imported here so that a process loads the client of its own store only.
+    if url.startswith(_REDIS_PREFIXES):
+        from gateway_service.state.redis import RedisState
+
+        return RedisState(url, namespace)
     path = url.removeprefix(_SQLITE_PREFIX)
     if path in {url, "", "/"} or "?" in path:
-        raise ConfigurationError("state_url: must be sqlite:/// and a path, without a query")
+        raise ConfigurationError("state_url: must be redis://host:6379/0, or sqlite:/// and a path, without a query")
     from gateway_service.state.sqlite import SqliteState
 
     return SqliteState(Path(path), namespace)

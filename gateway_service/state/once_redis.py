@@ -1,21 +1,13 @@
 """Runs in Redis or Valkey, shared by the workers of many hosts. All times are the server's."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Final
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from gateway_service.errors import ConfigurationError, StateUnavailable
-from gateway_service.settings.urls import as_redis_py_reads_it, masked
 from gateway_service.state.once import Claim, Done, Granted, Held
+from gateway_service.state.redis_server import RedisServer
 
 _PREFIX: Final = "gateway:once:"
 _DONE: Final = b"done"
-_CONNECT_TIMEOUT_S: Final = 3.0
-_ANSWER_TIMEOUT_S: Final = 3.0
 
 # Each script is one step for everybody else. The lease of another is never touched.
 _BEGIN: Final = """
@@ -40,50 +32,34 @@ class RedisOnce:
             ConfigurationError: The URL cannot be used.
             StateUnavailable: The server does not answer.
         """
-        self._where = masked(url)
-        try:
-            self._client = redis.Redis.from_url(
-                as_redis_py_reads_it(url),
-                socket_connect_timeout=_CONNECT_TIMEOUT_S,
-                socket_timeout=_ANSWER_TIMEOUT_S,
-                retry=Retry(NoBackoff(), 1),  # a connection that a restart of the server ended is no outage
-            )
-        except ValueError as exc:
-            raise ConfigurationError(f"once_url: {exc}") from exc
-        with self._errors_mapped():
-            self._client.ping()
-        self._begin = self._client.register_script(_BEGIN)
-        self._renew = self._client.register_script(_RENEW)
-        self._release = self._client.register_script(_RELEASE)
+        self._server = RedisServer(url, "once_url")
+        with self._server.in_use() as client:
+            client.ping()
+        self._begin = self._server.script(_BEGIN)
+        self._renew = self._server.script(_RENEW)
+        self._release = self._server.script(_RELEASE)
 
     def begin(self, key: str, owner: str, lease_s: float) -> Claim:
-        with self._errors_mapped():
+        with self._server.in_use():
             is_granted, value, left_ms = self._begin(keys=[_PREFIX + key], args=[owner, _milliseconds(lease_s)])
         if is_granted:
             return Granted()
         return Done() if value == _DONE else Held(max(0, left_ms) / 1000)
 
     def renew(self, keys: Iterable[str], owner: str, lease_s: float) -> None:
-        with self._errors_mapped():
+        with self._server.in_use():
             self._renew(keys=[_PREFIX + key for key in keys], args=[owner, _milliseconds(lease_s)])
 
     def finish(self, key: str, keep_s: float) -> None:
-        with self._errors_mapped():
-            self._client.set(_PREFIX + key, _DONE, px=_milliseconds(keep_s))
+        with self._server.in_use() as client:
+            client.set(_PREFIX + key, _DONE, px=_milliseconds(keep_s))
 
     def release(self, key: str, owner: str) -> None:
-        with self._errors_mapped():
+        with self._server.in_use():
             self._release(keys=[_PREFIX + key], args=[owner])
 
     def close(self) -> None:
-        self._client.close()
-
-    @contextmanager
-    def _errors_mapped(self) -> Iterator[None]:
-        try:
-            yield
-        except (redis.RedisError, OSError) as exc:
-            raise StateUnavailable(self._where, str(exc) or type(exc).__name__) from exc
+        self._server.close()
 
 
 def _milliseconds(seconds: float) -> int:

@@ -12,6 +12,14 @@ from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A session that cannot be resumed: the one of this shard with this permit, and every older one."""
+
+    shard_id: int
+    permit: int
+
+
 class SessionStore(Protocol):
     """The sessions of one namespace: the newest of each shard."""
 
@@ -19,14 +27,24 @@ class SessionStore(Protocol):
         """Return the shard's session; None when there is none, or none that this version can read."""
 
     def save(
-        self, sessions: Iterable[Session], *, forgotten: Iterable[int] = (), ledgers: Iterable[SessionLedger] = ()
-    ) -> None:
-        """Do all of this or nothing, so that sessions and ledgers tell of the same moment.
+        self,
+        sessions: Iterable[Session],
+        *,
+        forgotten: Iterable[Forgotten] = (),
+        ledgers: Iterable[SessionLedger] = (),
+    ) -> frozenset[int]:
+        """Write all of it in one transaction.
+
+        A process that was paused, or whose shards another one took over, may still save what it holds. So neither does
+        a session ever go back, nor one with an older permit take the place of a newer one.
 
         Args:
             sessions: Replace those of their shards.
-            forgotten: Shards whose session is deleted, if there is one.
+            forgotten: Deleted, if they are there.
             ledgers: Replace those of their sessions.
+
+        Returns:
+            The shards whose session there is a newer one, which stays.
         """
 
 
@@ -39,27 +57,60 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IdentifyRecord:
-    """One IDENTIFY of the bot, or a permit for one that may have been used."""
+    """A permit for one IDENTIFY of the bot, which may have been used."""
 
     number: int
-    """Grows with every record of a store."""
+    """Grows with every permit of a bot, also when a store that lost everything begins anew."""
     shard_id: int
     num_shards: int
-    sent_at: float
-    """UNIX seconds."""
+    age_s: float
+    """How long ago it was taken, by the clock of the store."""
 
 
-class IdentifyLog(Protocol):
-    """The IDENTIFYs of the bot, whichever of its services sent them and whatever its shard count was."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The permit is the caller's, and is on record."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBusy:
+    """Another shard of the same rate limit key has the turn, for this long unless its service says more."""
+
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """Others took permits that the caller does not know of, so what it decided may be wrong."""
+
+
+PermitAnswer = Taken | KeyBusy | Outdated
+
+
+class IdentifyPermits(Protocol):
+    """The IDENTIFYs of the bot, whichever of its services send them and whatever its shard count is."""
 
     def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
         """Return the newest records whose number is above ``after``, oldest first; more than any bot has in a day."""
 
-    def record_identify(self, shard_id: int, sent_at: float) -> int:
-        """Note an IDENTIFY and return the number of the record."""
+    def take_permit(self, shard_id: int, *, max_concurrency: int, known: int) -> PermitAnswer:
+        """Ask for the turn of a shard's key, ``shard_id % max_concurrency``; of all who ask at once one gets it.
 
-    def correct_identify(self, number: int, sent_at: float) -> None:
-        """Set the time of a record right."""
+        Who takes it has the key until it says what became of it, or until it must have used it or died.
+
+        Args:
+            shard_id: Wants to IDENTIFY.
+            max_concurrency: How many keys Discord allows the bot.
+            known: The highest number that the decision to ask took into account.
+        """
+
+    def permit_used(self, shard_id: int, number: int) -> None:
+        """Note that the IDENTIFY was sent just now: the key is free again when Discord's spacing is over."""
+
+    def permit_unused(self, shard_id: int, number: int) -> None:
+        """Free the key of a permit that never will be used; it stays on record."""
 
 
 class DesiredState(Protocol):
@@ -72,7 +123,7 @@ class DesiredState(Protocol):
         """Set values, all or none; None deletes."""
 
 
-class State(SessionStore, Ledger, IdentifyLog, DesiredState, Protocol):
+class State(SessionStore, Ledger, IdentifyPermits, DesiredState, Protocol):
     """One open store."""
 
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:

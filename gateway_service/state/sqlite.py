@@ -3,68 +3,23 @@
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from gateway_service.errors import StateUnavailable
+from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 from gateway_service.sqlite_file import open_file, primary_code, transaction
 from gateway_service.state.claims import Claims
+from gateway_service.state.limits import HELD_S, LEDGERS_KEPT, MAX_IDENTIFIES, readable
 from gateway_service.state.namespace import Namespace
-from gateway_service.state.ports import IdentifyRecord
+from gateway_service.state.ports import Forgotten, IdentifyRecord, KeyBusy, Outdated, PermitAnswer, Taken
 from gateway_service.state.sqlite_errors import sqlite_errors_mapped
+from gateway_service.state.sqlite_schema import FORGET_SESSION, PRUNE_LEDGERS, SAVE_SESSION, SCHEMA_VERSION, TABLES
 
-SCHEMA_VERSION: Final = 2
-_SCHEMA: Final = (
-    """
-    CREATE TABLE sessions (
-        bot_id TEXT NOT NULL,
-        num_shards INTEGER NOT NULL,
-        shard_id INTEGER NOT NULL,
-        session TEXT NOT NULL,
-        PRIMARY KEY (bot_id, num_shards, shard_id)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE desired (
-        bot_id TEXT NOT NULL,
-        name TEXT NOT NULL,
-        value TEXT NOT NULL,
-        PRIMARY KEY (bot_id, name)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE identifies (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        bot_id TEXT NOT NULL,
-        num_shards INTEGER NOT NULL,
-        shard_id INTEGER NOT NULL,
-        sent_at REAL NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE ledgers (
-        bot_id TEXT NOT NULL,
-        session TEXT NOT NULL,
-        num_shards INTEGER NOT NULL,
-        shard_id INTEGER NOT NULL,
-        opened_at REAL NOT NULL,
-        ledger TEXT NOT NULL,
-        PRIMARY KEY (bot_id, session)
-    ) WITHOUT ROWID
-    """,
-)
-# Far more than all bots of one store may send in a day.
-MAX_IDENTIFIES: Final = 20_000
-# A shard that loses one session after the other must not fill the disk with the accounts of them.
-_PRUNE: Final = """
-    DELETE FROM ledgers WHERE bot_id = ? AND num_shards = ? AND shard_id = ? AND session NOT IN (
-        SELECT session FROM ledgers WHERE bot_id = ? AND num_shards = ? AND shard_id = ?
-        ORDER BY opened_at DESC LIMIT 20
-    )
-"""
 # A writer holds the file for well below a millisecond. This long only passes when the disk hangs or a foreign program
 # (a backup, a shell) has the file locked. A drain may have to wait for it twice, inside its ten seconds.
 DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
@@ -102,29 +57,41 @@ class SqliteState:
                 "SELECT session FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?",
                 (self._namespace.bot_id, self._namespace.num_shards, shard_id),
             ).fetchone()
-        if row is None:
-            return None
-        try:
-            return Session.from_json(row[0])
-        except ValueError:
-            return None
+        return None if row is None else readable(Session, row[0])
 
     def save(
-        self, sessions: Iterable[Session], *, forgotten: Iterable[int] = (), ledgers: Iterable[SessionLedger] = ()
-    ) -> None:
+        self,
+        sessions: Iterable[Session],
+        *,
+        forgotten: Iterable[Forgotten] = (),
+        ledgers: Iterable[SessionLedger] = (),
+    ) -> frozenset[int]:
         bot_id, num_shards = self._namespace.bot_id, self._namespace.num_shards
-        gone = [(bot_id, num_shards, shard_id) for shard_id in forgotten]
-        rows = [(bot_id, num_shards, session.shard_id, session.to_json()) for session in sessions]
-        accounts = [(bot_id, each.session, each.num_shards, each.shard_id, each.opened_at, each) for each in ledgers]
+        ledgers = tuple(ledgers)
         with self._in_use(), transaction(self._connection):
-            execute_many = self._connection.executemany
-            execute_many("DELETE FROM sessions WHERE bot_id = ? AND num_shards = ? AND shard_id = ?", gone)
-            execute_many("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", rows)
-            execute_many(
-                "INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?, ?, ?)",
-                [(*row, ledger.to_json()) for *row, ledger in accounts],
+            self._connection.executemany(
+                FORGET_SESSION, [(bot_id, num_shards, each.shard_id, each.permit) for each in forgotten]
             )
-            execute_many(_PRUNE, [(bot_id, each.num_shards, each.shard_id) * 2 for each in ledgers if each.ended])
+            newer = {
+                each.shard_id
+                for each in sessions
+                if not self._connection.execute(
+                    SAVE_SESSION,
+                    (bot_id, num_shards, each.shard_id, each.permit, each.session_id, each.seq, each.to_json()),
+                ).rowcount
+            }
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (bot_id, each.session, each.num_shards, each.shard_id, each.opened_at, each.to_json())
+                    for each in ledgers
+                ],
+            )
+            self._connection.executemany(
+                PRUNE_LEDGERS,
+                [(*(bot_id, each.num_shards, each.shard_id) * 2, LEDGERS_KEPT) for each in ledgers if each.ended],
+            )
+        return frozenset(newer)
 
     def ledgers(self) -> list[SessionLedger]:
         with self._in_use():
@@ -132,32 +99,56 @@ class SqliteState:
                 "SELECT ledger FROM ledgers WHERE bot_id = ? ORDER BY num_shards, shard_id, opened_at",
                 (self._namespace.bot_id,),
             ).fetchall()
-        return [ledger for (text,) in rows if (ledger := _ledger(text)) is not None]
+        return [ledger for (text,) in rows if (ledger := readable(SessionLedger, text)) is not None]
 
     def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
         with self._in_use():
             rows = self._connection.execute(
-                "SELECT number, shard_id, num_shards, sent_at FROM identifies WHERE number > ? AND bot_id = ?"
+                "SELECT number, shard_id, num_shards, taken_at FROM identifies WHERE number > ? AND bot_id = ?"
                 " ORDER BY number",
                 (after, self._namespace.bot_id),
             ).fetchall()
-        return [IdentifyRecord(*row) for row in rows]
+        now = time.time()
+        # A time in the future, from before the clock was set back, counts as this moment.
+        return [
+            IdentifyRecord(number, shard_id, num_shards, max(0.0, now - taken_at))
+            for number, shard_id, num_shards, taken_at in rows
+        ]
 
-    def record_identify(self, shard_id: int, sent_at: float) -> int:
+    def take_permit(self, shard_id: int, *, max_concurrency: int, known: int) -> PermitAnswer:
+        bot_id, num_shards = self._namespace.bot_id, self._namespace.num_shards
         with self._in_use(), transaction(self._connection):
-            number = self._connection.execute(
-                "INSERT INTO identifies (bot_id, num_shards, shard_id, sent_at) VALUES (?, ?, ?, ?)",
-                (self._namespace.bot_id, self._namespace.num_shards, shard_id, sent_at),
-            ).lastrowid
-            # By number and not by time: a clock that was set must not make us forget what was spent.
-            self._connection.execute(
-                "DELETE FROM identifies WHERE number <= ?", ((number or 0) - self._max_identifies,)
+            now = time.time()
+            ask = self._connection.execute
+            [last] = ask("SELECT MAX(number) FROM identifies WHERE bot_id = ?", (bot_id,)).fetchone()
+            if (last or 0) > known:
+                return Outdated()
+            # No key is taken for longer than that: what says so is from before the clock was set back.
+            [free_at] = ask(
+                "SELECT MAX(free_at) FROM identifies WHERE bot_id = ? AND shard_id % ? = ? AND free_at <= ?",
+                (bot_id, max_concurrency, shard_id % max_concurrency, now + HELD_S),
+            ).fetchone()
+            if (free_at or 0.0) > now:
+                return KeyBusy(free_at - now)
+            [newest] = ask("SELECT MAX(number) FROM identifies").fetchone()
+            number = max(newest or 0, known, int(now * 1e6)) + 1
+            ask(
+                "INSERT INTO identifies VALUES (?, ?, ?, ?, ?, ?)",
+                (number, bot_id, num_shards, shard_id, now, now + HELD_S),
             )
-        return number or 0
+            # By count and not by time: a clock that was set must not make us forget what was spent.
+            ask(
+                "DELETE FROM identifies WHERE number <="
+                " (SELECT number FROM identifies ORDER BY number DESC LIMIT 1 OFFSET ?)",
+                (self._max_identifies,),
+            )
+        return Taken(number)
 
-    def correct_identify(self, number: int, sent_at: float) -> None:
-        with self._in_use():
-            self._connection.execute("UPDATE identifies SET sent_at = ? WHERE number = ?", (sent_at, number))
+    def permit_used(self, shard_id: int, number: int) -> None:
+        self._free_key(shard_id, number, time.time() + IDENTIFY_SPACING_S)
+
+    def permit_unused(self, shard_id: int, number: int) -> None:
+        self._free_key(shard_id, number, 0.0)
 
     def desired(self) -> Mapping[str, str]:
         with self._in_use():
@@ -191,6 +182,12 @@ class SqliteState:
                 self._claims.close()
                 self._claims = None
 
+    def _free_key(self, shard_id: int, number: int, free_at: float) -> None:
+        with self._in_use():
+            self._connection.execute(
+                "UPDATE identifies SET free_at = ? WHERE number = ? AND shard_id = ?", (free_at, number, shard_id)
+            )
+
     def _open(self) -> None:
         # A crash of the machine may lose the last commits; what they said about sessions is minutes old anyway when the
         # machine is back.
@@ -216,7 +213,7 @@ class SqliteState:
         with transaction(self._connection):
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                for statement in (*_SCHEMA, f"PRAGMA user_version = {SCHEMA_VERSION}"):
+                for statement in (*TABLES, f"PRAGMA user_version = {SCHEMA_VERSION}"):
                     self._connection.execute(statement)
             elif version != SCHEMA_VERSION:
                 raise StateUnavailable(
@@ -244,10 +241,3 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_dev, stat.st_ino
-
-
-def _ledger(text: str) -> SessionLedger | None:
-    try:
-        return SessionLedger.from_json(text)
-    except ValueError:
-        return None

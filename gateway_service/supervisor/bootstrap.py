@@ -17,9 +17,9 @@ from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions, Routes
 from gateway_service.state import Namespace, SessionStore, State, bot_id_of, open_state
 from gateway_service.supervisor.broker_check import Connect, check_broker
-from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
+from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info, start_limit_of
 from gateway_service.supervisor.gateway_watch import GatewayWatch
-from gateway_service.supervisor.identify import HandOver, PermitOwner, PresenceOf, start_limit_of
+from gateway_service.supervisor.identify import HandOver, PermitOwner, PresenceOf
 from gateway_service.supervisor.identify_journal import IdentifyJournal
 from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_run
 from gateway_service.supervisor.policy import GiveUp
@@ -132,7 +132,7 @@ def make_gateway_watch(
 def make_permits(
     options: GatewayOptions, plan: Bootstrap, gateway: GatewayWatch, presence_of: PresenceOf, hand_over: HandOver
 ) -> PermitOwner:
-    """Return the owner of the bot's identify permits; without an answer of Discord's in the pace of every bot."""
+    """Return the owner of the identify permits; without an answer of Discord's in the pace of every bot."""
     info = plan.info
     budget = IdentifyBudget(
         num_shards=plan.num_shards,

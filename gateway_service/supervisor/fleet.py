@@ -42,6 +42,7 @@ class Fleet:
             shards=tuple(sorted(shards, key=lambda shard: shard.shard_id)),
             processes=tuple(slot.snapshot() for slot in self.slots),
             identify_budget=self.permits.status(),
+            state_error=self.permits.state_error,
             silences=dict(self._silence.counts),
             commands=self.commands.counts,
         )
@@ -62,9 +63,9 @@ class Fleet:
                 return slot
         raise ShardUnavailable(shard_id, "it does not belong to this service")
 
-    def grant(self, shard_id: int, presence: dict[str, Any] | None) -> None:
+    def grant(self, shard_id: int, number: int, presence: dict[str, Any] | None) -> None:
         """Hand a permit on to the process of a shard."""
-        self.slot_of(shard_id).send(Permit(shard_id=shard_id, presence=presence))
+        self.slot_of(shard_id).send(Permit(shard_id=shard_id, number=number, presence=presence))
 
     def use_gateway(self, url: str) -> None:
         """Let every shard dial the generic gateway at ``url`` from now on."""

@@ -14,6 +14,7 @@ import httpx
 
 from gateway_service.errors import ApiUnavailable, TokenRefused
 from gateway_service.protocol.address import is_dialable
+from gateway_service.protocol.budget import StartLimit
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -43,6 +44,16 @@ class GatewayInfo:
     reset_after_s: float
     clock_offset_s: float | None = None
     """How far our clock was ahead of Discord's when the answer arrived, to a second; None when it does not say."""
+
+
+def start_limit_of(info: GatewayInfo, asked_at: float) -> StartLimit:
+    """Return what an answer of Discord's says about the budget."""
+    return StartLimit(
+        total=info.identifies_total,
+        remaining=info.identifies_remaining,
+        reset_after_s=info.reset_after_s,
+        asked_at=asked_at,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

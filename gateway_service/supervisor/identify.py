@@ -1,16 +1,19 @@
-"""The one owner of a bot's identify permits: grants them in Discord's pace, whatever dies or restarts."""
+"""The owner of the identify permits of one supervisor: grants them in the pace and the budget of the whole bot."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from math import inf
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from gateway_service.errors import GatewayServiceError
-from gateway_service.protocol.budget import WAIT_MEANINGS, Grant, IdentifyBudget, StartLimit, Wait, WaitReason
+from gateway_service.protocol.budget import WAIT_MEANINGS, Grant, IdentifyBudget, Wait, WaitReason
+from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.identify import IdentifyScheduler
-from gateway_service.supervisor.gateway_info import GatewayInfo
+from gateway_service.state import KeyBusy, Taken
+from gateway_service.supervisor.gateway_info import GatewayInfo, start_limit_of
 from gateway_service.supervisor.identify_journal import IdentifyJournal
 from gateway_service.supervisor.plan import as_ranges
 from gateway_service.supervisor.status import BudgetStatus
@@ -19,12 +22,18 @@ from gateway_service.telemetry import LogEvent, log_event
 _log: Final = logging.getLogger(__name__)
 
 PresenceOf = Callable[[int], Awaitable[dict[str, Any] | None]]
-HandOver = Callable[[int, dict[str, Any] | None], None]
+HandOver = Callable[[int, int, dict[str, Any] | None], None]
+"""Given shard, number of the permit and presence."""
 AskDiscord = Callable[[], Awaitable[GatewayInfo]]
 
 
+# How often it is looked what other services of the bot took, and whether the store is there at all.
+NEWS_EVERY_S: Final = 5.0
+STATE_RETRY_S: Final = 1.0
+
+
 class PermitOwner:
-    """Grants permits one by one, within the budget; each one is on disk before the shard may use it."""
+    """Grants permits one by one, within the budget; each one is in the store before the shard may use it."""
 
     def __init__(
         self,
@@ -36,17 +45,19 @@ class PermitOwner:
         presence_of: PresenceOf,
         hand_over: HandOver,
         ask_discord: AskDiscord | None = None,
+        state_retry_s: float = STATE_RETRY_S,
     ) -> None:
         """Start with no request.
 
         Args:
             scheduler: Decides whose turn it is; its clock is the loop's.
             budget: Decides whether that one may IDENTIFY, on the same clock.
-            journal: Where permits are noted for the next supervisor and for others.
+            journal: Where permits are taken, by this supervisor, the next one and those of other hosts.
             num_shards: Of the bot.
             presence_of: Asked for the presence of each shard that gets a permit.
             hand_over: Hands a permit and its presence to a shard.
             ask_discord: ``GET /gateway/bot``; None when nobody may be asked.
+            state_retry_s: How long to leave a store alone that does not answer.
         """
         self._scheduler = scheduler
         self._budget = budget
@@ -55,14 +66,14 @@ class PermitOwner:
         self._presence_of = presence_of
         self._hand_over_to = hand_over
         self._ask_discord = ask_discord
+        self._state_retry_s = state_retry_s
         self._is_asking = False
         self._changed = asyncio.Event()
-        self._granted: dict[int, object] = {}
-        """Shards that hold their key, each with a mark of that very permit."""
-        self._numbers: dict[int, int] = {}
-        """The record of each permit in the journal."""
-        self._used: list[tuple[int, float]] = []
-        """Records and UNIX seconds of IDENTIFYs whose time is not corrected yet."""
+        self._granted: dict[int, int] = {}
+        """Shards that hold their key, and the number of their permit."""
+        self._settled: list[tuple[int, int, bool]] = []
+        """Shard and number of each permit of which the store does not know yet whether it was used."""
+        self._news_at = -inf
         self._waits: dict[int, Wait] = {}
         self._told: dict[WaitReason, set[int]] = {}
         self._granted_total = 0
@@ -73,36 +84,46 @@ class PermitOwner:
         """How many shards wait for a permit."""
         return len(self._scheduler.waiting)
 
+    @property
+    def state_error(self) -> str | None:
+        """Why the state store cannot be used; None when it can."""
+        return self._journal.error
+
     def request(self, shard_id: int) -> None:
         """Queue a shard that wants to IDENTIFY."""
-        self._granted.pop(shard_id, None)
+        self._settle(shard_id, is_used=False)
         self._scheduler.request(shard_id, _now())
         self._changed.set()
 
     def cancel(self, shard_id: int) -> None:
         """Take back a request, or a permit that the shard has not used and will not use."""
-        self._granted.pop(shard_id, None)
+        self._settle(shard_id, is_used=False)
         self._waits.pop(shard_id, None)
         self._scheduler.cancel(shard_id)
         self._changed.set()
 
     def sent(self, shard_id: int) -> None:
         """Start the spacing of the shard's key: its IDENTIFY is on the way."""
-        self._granted.pop(shard_id, None)
+        self._settle(shard_id, is_used=True)
         self._scheduler.sent(shard_id, _now())
-        if (number := self._numbers.pop(shard_id, None)) is not None:
-            self._used.append((number, time.time()))
         self._changed.set()
 
     def gone(self, shard_ids: Iterable[int]) -> None:
         """Drop all that the shards of a dead process asked for; a permit they held may have been used."""
         for shard_id in shard_ids:
             self._waits.pop(shard_id, None)
-            if self._granted.pop(shard_id, None) is None:
-                self._scheduler.cancel(shard_id)
-            else:
+            if self._settle(shard_id, is_used=True):
                 self._scheduler.sent(shard_id, _now())
+            else:
+                self._scheduler.cancel(shard_id)
         self._changed.set()
+
+    def _settle(self, shard_id: int, *, is_used: bool) -> bool:
+        """Note what became of the permit of a shard; return whether it had one."""
+        number = self._granted.pop(shard_id, None)
+        if number is not None:
+            self._settled.append((shard_id, number, is_used))
+        return number is not None
 
     def reason_to_wait(self, shard_id: int) -> str | None:
         """Return why a waiting shard does not get its permit; None when it is only a matter of its turn."""
@@ -140,30 +161,29 @@ class PermitOwner:
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._until_due()
-                used, self._used = self._used, []
-                for number, sent_at in used:
-                    group.create_task(self._journal.correct(number, sent_at), name=f"identify-journal-{number}")
+                settled, self._settled = self._settled, []
+                for shard_id, number, is_used in settled:
+                    settling = self._journal.settle(shard_id, number, is_used=is_used)
+                    group.create_task(settling, name=f"settle-permit-{shard_id}")
                 if self._is_asking:
                     continue
                 if self._ask_discord is not None and self._ask_at <= _now():
                     self._is_asking = True
                     group.create_task(self._learn(self._ask_discord), name="identify-budget")
-                elif self._scheduler.next_deadline <= _now():
+                elif min(self._scheduler.next_deadline, self._news_at) <= _now():
                     await self._take_over_news()
-                    self._decide(group)
+                    await self._decide(group)
 
     @property
     def _ask_at(self) -> float:
         return inf if self._ask_discord is None else self._budget.ask_at(_now(), waiting=self.waiting)
 
     async def _until_due(self) -> None:
-        self._changed.clear()
-        deadline = inf if self._is_asking else min(self._scheduler.next_deadline, self._ask_at)
-        try:
+        deadline = inf if self._is_asking else min(self._scheduler.next_deadline, self._ask_at, self._news_at)
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(None if deadline == inf else deadline):
                 await self._changed.wait()
-        except TimeoutError:
-            return
+        self._changed.clear()
 
     async def _learn(self, ask_discord: AskDiscord) -> None:
         """Ask Discord what is left. Without an answer the last one counts, and what was sent since."""
@@ -186,24 +206,43 @@ class PermitOwner:
     async def _take_over_news(self) -> None:
         for identify in await self._journal.news():
             self._budget.sent(identify.shard_id, identify.num_shards, identify.at)
-            self._scheduler.space(identify.shard_id, identify.at)
+        self._news_at = _now() + (NEWS_EVERY_S if self._journal.error is None else self._state_retry_s)
 
-    def _decide(self, group: asyncio.TaskGroup) -> None:
-        now = _now()
-        while due := self._scheduler.due(now):  # a shard that has to wait leaves its turn to the next
+    async def _decide(self, group: asyncio.TaskGroup) -> None:
+        while due := self._scheduler.due(_now()):  # a shard that has to wait leaves its turn to the next
             for shard_id in due:
-                decision = self._budget.decide(shard_id, now)
-                match decision:
-                    case Wait(until=until):
-                        self._waits[shard_id] = decision
+                match await self._decision(shard_id):
+                    case Wait(until=until) as wait:
+                        if self._scheduler.is_held(shard_id):
+                            self._waits[shard_id] = wait
                         self._scheduler.postpone(shard_id, until)
-                    case Grant(forced=forced):
-                        self._count(shard_id, now, forced=forced)
-                        mark = self._granted[shard_id] = object()
-                        group.create_task(self._hand_over(shard_id, mark), name=f"permit-{shard_id}")
-                    case _:
-                        assert_never(decision)
-        self._tell_waits(now)
+                    case KeyBusy(for_s=for_s):
+                        # Most likely it is used within milliseconds and free after the spacing.
+                        until = _now() + min(for_s, IDENTIFY_SPACING_S)
+                        self._scheduler.taken_elsewhere(shard_id, until)
+                    case (Grant(forced=forced), Taken(number=number)):
+                        self._count(shard_id, _now(), forced=forced)
+                        self._granted[shard_id] = number
+                        if self._scheduler.is_held(shard_id):
+                            group.create_task(self._hand_over(shard_id, number), name=f"permit-{shard_id}")
+                        else:  # it was cancelled while the store was asked
+                            self._settle(shard_id, is_used=False)
+                            self._changed.set()
+        self._tell_waits(_now())
+
+    async def _decision(self, shard_id: int) -> Wait | KeyBusy | tuple[Grant, Taken]:
+        """Decide by all that is known of the bot, and take the permit in the same step or decide anew."""
+        while self._journal.error is None:
+            decision = self._budget.decide(shard_id, _now())
+            if isinstance(decision, Wait):
+                return decision
+            answer = await self._journal.take(shard_id, self._scheduler.max_concurrency)
+            if isinstance(answer, Taken):
+                return decision, answer
+            if isinstance(answer, KeyBusy):
+                return answer
+            await self._take_over_news()
+        return Wait(self._news_at, WaitReason.STATE)
 
     def _count(self, shard_id: int, now: float, *, forced: bool) -> None:
         self._waits.pop(shard_id, None)
@@ -239,24 +278,10 @@ class PermitOwner:
                 )
         self._told = waits
 
-    async def _hand_over(self, shard_id: int, mark: object) -> None:
+    async def _hand_over(self, shard_id: int, number: int) -> None:
         presence = await self._presence_of(shard_id)
-        # Written down before it happens: dying in between must neither free the key nor hide the IDENTIFY.
-        number = await self._journal.record(shard_id, time.time())
-        if self._granted.get(shard_id) is mark:
-            if number is not None:
-                self._numbers[shard_id] = number
-            self._hand_over_to(shard_id, presence)
-
-
-def start_limit_of(info: GatewayInfo, asked_at: float) -> StartLimit:
-    """Return what an answer of Discord's says about the budget."""
-    return StartLimit(
-        total=info.identifies_total,
-        remaining=info.identifies_remaining,
-        reset_after_s=info.reset_after_s,
-        asked_at=asked_at,
-    )
+        if self._granted.get(shard_id) == number:
+            self._hand_over_to(shard_id, number, presence)
 
 
 def _as_text(wait: Wait) -> str:

@@ -1,14 +1,13 @@
-"""Our end of the identify log: on the clock of the event loop, and it outlives the failures of the store."""
+"""Our end of the store's identify permits: on the clock of the event loop, and aware of the store's failures."""
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from gateway_service.errors import StateUnavailable
-from gateway_service.state import IdentifyLog
+from gateway_service.state import IdentifyPermits, PermitAnswer, Taken
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -27,47 +26,46 @@ class PastIdentify:
 
 
 class IdentifyJournal:
-    """Notes our IDENTIFYs in the log and reads those of others."""
+    """Takes permits from the store and reads which ones others took. One task asks; anybody may settle a permit."""
 
-    def __init__(self, identify_log: IdentifyLog) -> None:
-        self._identify_log = identify_log
-        self._in_order = asyncio.Lock()
+    def __init__(self, permits: IdentifyPermits) -> None:
+        self._permits = permits
         self._read_up_to = 0
-        self._own: set[int] = set()
-        """Numbers of our records after that."""
+        self.error: str | None = None
+        """Why the store cannot be used, as of the last question; None when it can."""
 
     async def news(self) -> list[PastIdentify]:
-        """Return what others noted since the last call; the first one returns everything there is."""
-        async with self._in_order:
-            records = await self._ask(lambda: self._identify_log.identifies(self._read_up_to))
-            if not records:
-                return []
-            theirs = [record for record in records if record.number not in self._own]
-            self._read_up_to = records[-1].number
-            self._own.clear()
-        now, wall_now = asyncio.get_running_loop().time(), time.time()
-        # A time in the future, from before the clock was set back, counts as this moment.
-        return [
-            PastIdentify(record.shard_id, record.num_shards, now - max(0.0, wall_now - record.sent_at))
-            for record in theirs
-        ]
+        """Return what others took since the last call, or nothing; the first time it is everything there is."""
+        records = await self._ask(lambda: self._permits.identifies(self._read_up_to))
+        if not records:
+            return []
+        self._read_up_to = records[-1].number
+        now = asyncio.get_running_loop().time()
+        return [PastIdentify(record.shard_id, record.num_shards, now - record.age_s) for record in records]
 
-    async def record(self, shard_id: int, sent_at: float) -> int | None:
-        """Note an IDENTIFY (UNIX seconds); return the number to correct it by, None when it could not be noted."""
-        async with self._in_order:
-            number = await self._ask(lambda: self._identify_log.record_identify(shard_id, sent_at))
-            if number is not None:
-                self._own.add(number)
-                self._read_up_to = min(self._read_up_to, number)  # the store was made again
-        return number
+    async def take(self, shard_id: int, max_concurrency: int) -> PermitAnswer | None:
+        """Ask for a permit, by what :meth:`news` told so far; None when the store does not answer."""
+        answer = await self._ask(
+            lambda: self._permits.take_permit(shard_id, max_concurrency=max_concurrency, known=self._read_up_to)
+        )
+        if isinstance(answer, Taken):
+            self._read_up_to = answer.number
+        return answer
 
-    async def correct(self, number: int, sent_at: float) -> None:
-        """Note when a recorded IDENTIFY really went out (UNIX seconds)."""
-        await self._ask(lambda: self._identify_log.correct_identify(number, sent_at))
+    async def settle(self, shard_id: int, number: int, *, is_used: bool) -> None:
+        """Say what became of a permit. If the store does not hear it, the key stays taken for some seconds longer."""
+        settle = self._permits.permit_used if is_used else self._permits.permit_unused
+        await self._ask(lambda: settle(shard_id, number))
 
     async def _ask(self, question: Callable[[], _Result]) -> _Result | None:
         try:
-            return await asyncio.to_thread(question)
+            answer = await asyncio.to_thread(question)
         except StateUnavailable as exc:
-            log_event(_log, logging.ERROR, LogEvent.STATE_FAILED, reason=str(exc))
+            if self.error is None:
+                log_event(_log, logging.ERROR, LogEvent.STATE_FAILED, reason=str(exc))
+            self.error = str(exc)
             return None
+        if self.error is not None:
+            self.error = None
+            log_event(_log, logging.INFO, LogEvent.STATE_BACK)
+        return answer

@@ -97,7 +97,8 @@ def after_exit(code: int, exits: Sequence[float], now: float, policy: Policy) ->
     if code == EX_CONFIG:
         return GiveUp("its configuration was refused, which a restart cannot change", EX_CONFIG)
     recent = sum(now - exited_at < policy.window_s for exited_at in exits)
-    if recent >= policy.max_exits:
+    # Where something outside does not answer, the end of the other processes would be no cure.
+    if recent >= policy.max_exits and code != EX_UNAVAILABLE:
         return GiveUp(f"it ended {recent} times within {policy.window_s:g} s", EX_SOFTWARE)
     doublings = min(max(recent, 1) - 1, _MAX_DOUBLINGS)
     return Restart(now + min(policy.max_backoff_s, policy.first_backoff_s * 2.0**doublings))

@@ -78,6 +78,8 @@ class Snapshot:
     """In the order of their ids."""
     processes: tuple[ProcessSnapshot, ...]
     identify_budget: BudgetStatus
+    state_error: str | None = None
+    """Why the state store cannot be used; nobody identifies meanwhile."""
     silences: Mapping[str, int] = field(default_factory=dict)
     """Cures of deaf shards so far: ``resume``, ``identify``, and how they ended: ``healed``, ``given_up``."""
     commands: Mapping[tuple[int, str], int] = field(default_factory=dict)

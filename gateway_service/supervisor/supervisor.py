@@ -295,6 +295,6 @@ class Supervisor:
                 await ended
                 killing.cancel()
         finally:
-            state.close()
+            await asyncio.to_thread(state.close)
         log_event(_log, logging.INFO, LogEvent.SERVICE_STOPPED, exit_code=self._exit_code)
         return self._exit_code

@@ -98,7 +98,7 @@ def _defaults(options: WorkerOptions) -> dict[str, Any]:
         "broker_heartbeat": HEARTBEAT_S,
         "broker_transport_options": _transport_options(options.broker_url.scheme),
         ROUTES_KEY: options.routes.as_mapping(),
-        ONCE_URL_KEY: options.once_url.get_secret_value() if options.once_url else None,
+        ONCE_URL_KEY: url.get_secret_value() if (url := options.shared_once_url) else None,
         API_URL_KEY: options.api_url,
         TRACING_KEY: options.tracing,
         METRICS_ADDRESS_KEY: options.worker_metrics_address,

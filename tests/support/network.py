@@ -4,7 +4,6 @@ The kernel routes real packets; between the hosts they pass through :mod:`tests.
 drops them. Needs root and Linux.
 """
 
-import ctypes
 import fcntl
 import json
 import os
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from tests.support.namespaces import enter, ip
+
 # For these two hosts only: no other address of this network exists anywhere.
 NEAR_ADDRESS = "198.18.0.1"
 FAR_ADDRESS = "198.18.0.2"
@@ -26,8 +27,6 @@ _TUN = "/dev/net/tun"
 # See Linux: uapi/linux/if_tun.h.
 _TUNSETIFF = 0x400454CA
 _IFF_TUN_WITHOUT_HEADER = 0x0001 | 0x1000
-_CLONE_NEWNET = 0x40000000  # setns(2)
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def missing_for_namespaces() -> str | None:
@@ -95,33 +94,17 @@ class Network:
     @contextmanager
     def on_far_host(self) -> Iterator[None]:
         """Let this thread make its sockets on the far host for as long as the block lasts."""
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/run/netns/{self.far}", os.O_RDONLY)
-        try:
-            _enter(there)
+        with enter(self.far):
             yield
-        finally:
-            _enter(here)
-            os.close(here)
-            os.close(there)
 
     def _make(self, namespace: str, address: str) -> int:
         """Make one host with one device, and return the descriptor of its packets."""
         device = self._devices[namespace]
-        _ip("netns", "add", namespace)
+        ip("netns", "add", namespace)
         descriptor = os.open(_TUN, os.O_RDWR)
         fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TUN_WITHOUT_HEADER))
-        _ip("link", "set", device, "netns", namespace)
-        _ip("-n", namespace, "link", "set", "lo", "up")
-        _ip("-n", namespace, "address", "add", f"{address}/30", "dev", device)
-        _ip("-n", namespace, "link", "set", device, "up")
+        ip("link", "set", device, "netns", namespace)
+        ip("-n", namespace, "link", "set", "lo", "up")
+        ip("-n", namespace, "address", "add", f"{address}/30", "dev", device)
+        ip("-n", namespace, "link", "set", device, "up")
         return descriptor
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
-
-
-def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, _CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns failed")

@@ -91,7 +91,7 @@ class Child:
         if not self.options.ignore_pings:
             self.send("pong", nonce=nonce)
 
-    def on_permit(self, shard_id, presence):
+    def on_permit(self, shard_id, presence, **_rest):
         self.note("permit", shard_id=shard_id, presence=presence)
         self.send("identify_sent", shard_id=shard_id)
         return 1 if self.options.exit_after_identify else None

@@ -1,11 +1,15 @@
 """What every state store does; a subclass says how to open one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
-from gateway_service.state import Namespace, State, open_state
+from gateway_service.state import Forgotten, KeyBusy, Namespace, Outdated, State, Taken, open_state
+from gateway_service.state.limits import HELD_S
 
 BOT = Namespace("100", 4)
 OTHER_BOT = Namespace("200", 4)
@@ -78,12 +82,36 @@ class StateContract:
     def test_a_forgotten_session_is_gone(self):
         state = self.open(BOT)
         state.save([session(0), session(1)])
-        state.save([], forgotten=[0])
+        state.save([], forgotten=[Forgotten(0, 0)])
 
         assert [self.seen_by_another(BOT).load(0), state.load(1)] == [None, session(1)]
 
     def test_forgetting_what_is_not_there_is_fine(self):
-        self.open(BOT).save([], forgotten=[3])
+        self.open(BOT).save([], forgotten=[Forgotten(3, 7)])
+
+    def test_a_session_never_goes_back(self):
+        ours, late = self.open(BOT), self.open(BOT)
+        ours.save([session(seq=9)])
+
+        assert late.save([session(seq=8), session(1)]) == {0}
+        assert [ours.load(0).seq, ours.load(1).seq] == [9, 5]
+        assert late.save([session(seq=9)]) == frozenset()
+
+    def test_an_older_session_never_takes_the_place_of_a_newer_one(self):
+        ours, late = self.open(BOT), self.open(BOT)
+        newer = session(session_id="newer", seq=1, permit=8)
+        late.save([session(seq=900, permit=7)])
+
+        assert ours.save([newer]) == frozenset()
+        assert late.save([session(seq=901, permit=7)]) == {0}
+        assert ours.load(0) == newer
+
+    def test_nobody_forgets_a_newer_session_than_the_own_one(self):
+        state = self.open(BOT)
+        state.save([session(permit=8)])
+        state.save([], forgotten=[Forgotten(0, 7)])
+
+        assert state.load(0) == session(permit=8)
 
     @pytest.mark.parametrize("stranger", [OTHER_BOT, RESHARDED], ids=["bot", "shard count"])
     def test_another_namespace_neither_sees_nor_touches_a_session(self, stranger):
@@ -91,7 +119,7 @@ class StateContract:
         ours.save([session()])
         assert theirs.load(0) is None
         theirs.save([session(seq=1)])
-        theirs.save([], forgotten=[0])
+        theirs.save([], forgotten=[Forgotten(0, 9)])
 
         assert ours.load(0) == session()
 
@@ -130,42 +158,83 @@ class StateContract:
 
         assert [each.session for each in state.ledgers()] == [f"s{number}" for number in range(5, 25)]
 
+    def take(self, state, shard_id, max_concurrency=16, known=None):
+        """Ask, knowing of every permit so far unless told otherwise."""
+        if known is None:
+            known = max((each.number for each in state.identifies()), default=0)
+        return state.take_permit(shard_id, max_concurrency=max_concurrency, known=known)
+
     def test_nothing_was_identified_at_first(self):
         assert list(self.open(BOT).identifies()) == []
 
-    def test_every_identify_is_known_in_order_and_by_number(self):
+    def test_every_permit_is_on_record_in_order_and_by_number(self):
         state = self.open(BOT)
-        numbers = [state.record_identify(0, 1000.25), state.record_identify(1, 999.0), state.record_identify(0, 1005.5)]
+        numbers = [self.take(state, shard_id).number for shard_id in (3, 1, 2)]
 
         seen = self.seen_by_another(BOT).identifies()
 
-        assert [(each.shard_id, each.num_shards, each.sent_at) for each in seen] == [
-            (0, 4, 1000.25),
-            (1, 4, 999.0),
-            (0, 4, 1005.5),
-        ]
-        assert [each.number for each in seen] == numbers == sorted(numbers)
+        assert [(each.shard_id, each.num_shards) for each in seen] == [(3, 4), (1, 4), (2, 4)]
+        assert [each.number for each in seen] == numbers == sorted(set(numbers))
+        assert all(0 <= each.age_s < 60 for each in seen)
+        assert [each.number for each in state.identifies(numbers[0])] == numbers[1:]
+        assert list(state.identifies(numbers[-1])) == []
 
-    def test_what_is_known_already_is_not_told_again(self):
-        state = self.open(BOT)
-        first = state.record_identify(0, 1000.0)
-        second = state.record_identify(0, 1001.0)
+    def test_permits_belong_to_the_bot_whatever_its_shard_count(self):
+        taken = self.take(self.open(BOT), 0, known=0)
+        resharded = self.open(RESHARDED)
 
-        assert [each.number for each in state.identifies(first)] == [second]
-        assert list(state.identifies(second)) == []
-
-    def test_a_time_can_be_set_right(self):
-        state = self.open(BOT)
-        number = state.record_identify(0, 1000.0)
-        state.correct_identify(number, 1003.0)
-
-        assert [each.sent_at for each in self.seen_by_another(BOT).identifies()] == [1003.0]
-
-    def test_identifies_belong_to_the_bot_whatever_its_shard_count(self):
-        self.open(BOT).record_identify(0, 1000.0)
-
-        assert [each.num_shards for each in self.open(RESHARDED).identifies()] == [4]
+        assert [(each.num_shards, each.number) for each in resharded.identifies()] == [(4, taken.number)]
+        assert isinstance(self.take(resharded, 0), KeyBusy)
         assert list(self.open(OTHER_BOT).identifies()) == []
+        assert isinstance(self.take(self.open(OTHER_BOT), 0, known=0), Taken)
+
+    def test_a_key_is_taken_until_its_permit_must_have_been_used(self):
+        ours, theirs = self.open(BOT), self.open(BOT)
+        self.take(ours, 1)
+        busy = self.take(theirs, 17)
+
+        assert HELD_S - 60 < busy.for_s <= HELD_S
+        assert isinstance(self.take(theirs, 2), Taken)
+
+    def test_from_its_use_on_only_the_spacing_counts(self):
+        ours, theirs = self.open(BOT), self.open(BOT)
+        ours.permit_used(1, self.take(ours, 1).number)
+        busy = self.take(theirs, 17)
+
+        assert 0 < busy.for_s <= IDENTIFY_SPACING_S
+
+    def test_a_permit_that_is_not_used_frees_its_key_and_stays_on_record(self):
+        ours, theirs = self.open(BOT), self.open(BOT)
+        ours.permit_unused(1, self.take(ours, 1).number)
+
+        assert isinstance(self.take(theirs, 17), Taken)
+        assert len(theirs.identifies()) == 2
+
+    def test_which_shards_share_a_key_is_as_the_asker_knows_it(self):
+        state = self.open(BOT)
+        self.take(state, 1, max_concurrency=16)
+
+        assert isinstance(self.take(state, 2, max_concurrency=1), KeyBusy)
+
+    def test_who_does_not_know_of_every_permit_gets_none(self):
+        ours, theirs = self.open(BOT), self.open(BOT)
+        taken = self.take(ours, 1, known=0)
+
+        assert self.take(theirs, 2, known=0) == Outdated()
+        assert isinstance(self.take(theirs, 2, known=taken.number), Taken)
+
+    def test_of_all_who_ask_at_the_same_moment_one_gets_the_key(self):
+        states = [self.open(BOT), self.open(BOT)] * 8
+        with ThreadPoolExecutor(len(states)) as threads:
+            answers = list(threads.map(lambda pair: self.take(pair[1], pair[0] * 16, known=0), enumerate(states)))
+
+        assert sum(isinstance(answer, Taken) for answer in answers) == 1
+        assert len(self.open(BOT).identifies()) == 1
+
+    def test_a_store_that_begins_anew_goes_on_with_higher_numbers(self):
+        first = self.take(self.open(BOT), 1, known=0).number
+
+        assert self.take(self.open(OTHER_BOT), 1, known=first + 10**9).number > first + 10**9
 
 
 class TestSqlite(StateContract):
@@ -179,4 +248,18 @@ class TestSqlite(StateContract):
 
     def open(self, namespace):
         self.opened.append(open_state(f"sqlite:///{self.path}", namespace))
+        return self.opened[-1]
+
+
+class TestRedis(StateContract):
+    @pytest.fixture(autouse=True)
+    def place(self, valkey_url):
+        self.url = valkey_url
+        self.opened = []
+        yield
+        for state in self.opened:
+            state.close()
+
+    def open(self, namespace):
+        self.opened.append(open_state(self.url, namespace))
         return self.opened[-1]

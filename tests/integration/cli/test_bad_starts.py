@@ -92,6 +92,15 @@ BAD_STARTS = {
         line="OTEL_TRACES_EXPORTER: no exporter 'carrier-pigeon' is installed; the default, 'otlp', comes with "
         "pip install 'gateway-service[otel]'",
     ),
+    "a state store that is not there": BadStart(
+        env={"GATEWAY_STATE_URL": f"redis://:hidden@{NOBODY_LISTENS}/0", "GATEWAY_BROKER_URL": "memory://"},
+        code=EX_UNAVAILABLE,
+        line=f"the state store at redis://:***@{NOBODY_LISTENS}/0 is not available: ",
+    ),
+    "a pod without a shard": BadStart(
+        flags=("--shard-count", "32", "--shards-per-pod", "8", "--ordinal", "4"),
+        line="--ordinal: pod 4 would begin at shard 32, but the shard count is 32: with 8 in each, pods go from 0 to 3",
+    ),
     "a shard that does not exist": BadStart(
         flags=("--shard-count", "32", "--shards", "30-32"),
         line="--shards: names shard 32, but the shard count is 32: ids go from 0 to 31",

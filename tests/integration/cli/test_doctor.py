@@ -40,6 +40,15 @@ async def test_rabbitmq_is_tried_as_the_publisher_would(env, rabbitmq_url):
     assert (await verdicts({**env, "GATEWAY_BROKER_URL": rabbitmq_url}))["broker"] == "ok"
 
 
+async def test_the_state_is_tried_where_it_is(env, valkey_url):
+    away = "redis://me:hidden@127.0.0.1:9/0"
+    [found] = [each for each in await examine({}, {**env, "GATEWAY_STATE_URL": away}, None) if each.check == "state"]
+
+    assert (await verdicts({**env, "GATEWAY_STATE_URL": valkey_url}))["state"] == "ok"
+    assert (found.verdict, found.exit_code) == ("fail", EX_UNAVAILABLE)
+    assert found.message.startswith("the state store at redis://me:***@127.0.0.1:9/0 is not available: ")
+
+
 async def test_a_wrong_token_does_not_hide_the_state_of_the_rest(env):
     found = await verdicts({**env, "DISCORD_TOKEN": "MTIz.not.known"})
 

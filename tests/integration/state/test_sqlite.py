@@ -12,7 +12,7 @@ import pytest
 from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.session import Session
-from gateway_service.state import Namespace, open_state
+from gateway_service.state import Namespace, Taken, open_state
 from gateway_service.state.sqlite import SCHEMA_VERSION, SqliteState
 from tests.support.disk import fill, small_disk
 
@@ -39,16 +39,35 @@ from gateway_service.state.sqlite import SqliteState
 
 shard_id = int(sys.argv[2])
 state = SqliteState(Path(sys.argv[1]), Namespace("100", 4))
-for seq in range(200):
+for seq in range(100):
     state.save([Session(session_id="s", resume_gateway_url="u", seq=seq, shard_id=shard_id, num_shards=4, intents=1,
                         guilds=GuildSnapshot())])
-    state.record_identify(seq % 2, float(seq))
+    known = max((each.number for each in state.identifies()), default=0)
+    state.take_permit(seq * 4 + shard_id, max_concurrency=10_000, known=known)
 state.close()
 """
 
 
 def opened(path, **settings):
     return SqliteState(path, BOT, **settings)
+
+
+def take(state, shard_id):
+    """Take a permit, knowing of every one before."""
+    known = max((each.number for each in state.identifies()), default=0)
+    return state.take_permit(shard_id, max_concurrency=16, known=known)
+
+
+def test_a_clock_that_was_set_back_keeps_no_key_taken(tmp_path):
+    state = opened(tmp_path / "state.db")
+    take(state, 0)
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("UPDATE identifies SET taken_at = taken_at + 86400, free_at = free_at + 86400")
+    connection.close()
+
+    assert isinstance(take(state, 16), Taken)
+    assert [each.age_s == 0 for each in state.identifies()] == [True, False]
+    state.close()
 
 
 def test_several_processes_make_and_write_one_file(tmp_path):
@@ -63,8 +82,9 @@ def test_several_processes_make_and_write_one_file(tmp_path):
 
     assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
     state = opened(path)
-    assert [state.load(shard_id).seq for shard_id in range(4)] == [199] * 4
-    assert len(state.identifies()) == len({each.number for each in state.identifies()}) == 4 * 200
+    taken = state.identifies()
+    assert [state.load(shard_id).seq for shard_id in range(4)] == [99] * 4
+    assert len(taken) == len({each.number for each in taken}) > 100  # the others came to know of one too late
     state.close()
 
 
@@ -85,7 +105,7 @@ def test_a_session_that_cannot_be_read_is_as_good_as_none(tmp_path):
     path = tmp_path / "state.db"
     opened(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO sessions VALUES ('100', 4, 0, '{\"of\": \"another version\"}')")
+        connection.execute("INSERT INTO sessions VALUES ('100', 4, 0, 1, 'a', 1, '{\"of\": \"another version\"}')")
     connection.close()
 
     state = opened(path)
@@ -158,13 +178,13 @@ def test_a_locked_file_is_told_after_the_busy_timeout_and_works_again_after(tmp_
     foreign = sqlite3.connect(path, isolation_level=None)
     foreign.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StateUnavailable, match="another program has it locked"):
-        state.record_identify(0, 1.0)
+        take(state, 0)
     foreign.execute("ROLLBACK")
     foreign.close()
 
-    state.record_identify(0, 2.0)
+    take(state, 1)
 
-    assert [each.sent_at for each in state.identifies()] == [2.0]
+    assert [each.shard_id for each in state.identifies()] == [1]
     state.close()
 
 
@@ -187,27 +207,27 @@ def test_on_a_full_disk_sessions_can_be_read_and_nothing_can_be_saved(tmp_path):
 def test_a_file_that_vanishes_in_use_is_told_and_made_again(tmp_path, put_another):
     path = tmp_path / "state.db"
     state = opened(path)
-    state.record_identify(0, 1.0)
+    take(state, 0)
     for file in tmp_path.glob("state.db*"):
         file.unlink()
     if put_another:
         opened(path).close()
 
     with pytest.raises(StateUnavailable, match="removed or replaced while in use; it is made again"):
-        state.record_identify(0, 2.0)
-    state.record_identify(0, 3.0)
+        take(state, 1)
+    take(state, 2)
     state.close()
 
     assert path.stat().st_mode & 0o077 == 0
-    assert [each.sent_at for each in opened(path).identifies()] == [3.0]
+    assert [each.shard_id for each in opened(path).identifies()] == [2]
 
 
 def test_old_identifies_make_room_for_new_ones(tmp_path):
     state = opened(tmp_path / "state.db", max_identifies=2)
-    for second in range(4):
-        state.record_identify(0, float(second))
+    for shard_id in range(4):
+        take(state, shard_id)
 
-    assert [each.sent_at for each in state.identifies()] == [2.0, 3.0]
+    assert [each.shard_id for each in state.identifies()] == [2, 3]
     state.close()
 
 

@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from gateway_service.control.health import why_not_ready
 from tests.support.fleet import process, shard, snapshot
 
@@ -32,3 +36,15 @@ def test_each_reason_is_a_sentence():
 
 def test_before_the_start_nothing_is_ready():
     assert why_not_ready(snapshot(processes=[process(0, [], "STARTING")])) == ["process 0 is STARTING"]
+
+
+@pytest.mark.parametrize("teller", ["supervisor", "process"])
+def test_a_state_store_that_is_away_is_a_reason_whoever_noticed_it(teller):
+    away = "the state store at redis://host/0 is not available: refused"
+    told = replace(snapshot(shard(0)), state_error=away)
+    if teller == "process":
+        healthy = process(0, [0])
+        status = healthy.status.model_copy(update={"state_error": away})
+        told = snapshot(shard(0), processes=[replace(healthy, status=status)])
+
+    assert why_not_ready(told) == [f"nobody can IDENTIFY and sessions are kept in memory: {away}"]

@@ -122,13 +122,23 @@ def test_keys_do_not_wait_for_each_other():
     assert schedule.due(0.0) == [0, 1]
 
 
-def test_what_others_sent_spaces_the_keys_too():
+def test_a_key_that_another_service_has_waits_with_all_its_shards_and_the_others_do_not():
     schedule = scheduler(2)
-    schedule.space(4, 99.0)
-    schedule.request(0, 100.0)
-    schedule.request(1, 100.0)
+    for shard_id in (0, 1, 2):
+        schedule.request(shard_id, 100.0)
+    schedule.due(100.0)
+    schedule.taken_elsewhere(0, 104.0)
 
-    assert (schedule.due(100.0), schedule.next_deadline) == ([1], 99.0 + IDENTIFY_SPACING_S)
+    assert [schedule.is_held(0), schedule.is_held(1)] == [False, True]
+    assert (schedule.due(103.0), schedule.next_deadline) == ([], 104.0)
+    assert schedule.due(104.0) == [0]
+
+
+def test_a_shard_that_gave_its_turn_up_is_not_queued_for_a_key_that_another_service_has():
+    schedule = scheduler()
+    schedule.taken_elsewhere(0, 104.0)
+
+    assert schedule.waiting == ()
 
 
 def test_an_identify_that_was_not_granted_here_still_spaces():

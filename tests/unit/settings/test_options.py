@@ -68,6 +68,7 @@ def test_an_outbox_that_one_dispatch_fills_is_refused():
 
 def test_the_spool_is_beside_the_state_unless_told_otherwise():
     assert options(state_url="sqlite:////var/lib/bot/state.db").spool_folder == Path("/var/lib/bot/spool")
+    assert options(state_url="redis://10.0.0.1:6379/0").spool_folder == Path(".gateway/spool")
     assert options(spool_dir="/mnt/spool").spool_folder == Path("/mnt/spool")
 
 
@@ -231,8 +232,9 @@ def test_a_presence_that_discord_would_refuse_is_refused(given, sentence):
         ({"processes": "two"}, "must be a whole number, not 'two'"),
         ({"tasks": "my-bot"}, "'my-bot' is not the name of a module such as 'my_bot.tasks'"),
         ({"tasks": ()}, "names no module"),
-        ({"state_url": "state.db"}, "must be 'sqlite:///' and a path, without a query"),
-        ({"state_url": "sqlite:////"}, "must be 'sqlite:///' and a path, without a query"),
+        ({"state_url": "state.db"}, "must be redis://host:6379/0, or 'sqlite:///' and a path, without a query"),
+        ({"state_url": "sqlite:////"}, "must be redis://host:6379/0, or 'sqlite:///' and a path, without a query"),
+        ({"state_url": "redis:///0"}, "must be redis://host:6379/0, or 'sqlite:///' and a path, without a query"),
         ({"api_url": "discord.com"}, "must be a URL that begins with https:// or http://, not 'discord.com'"),
         (
             {"api_url": "http://host:99999"},
@@ -340,3 +342,17 @@ def test_other_control_addresses_are_refused(given):
 )
 def test_loopback_is_known(given, is_loopback):
     assert options(control_address=given).control_address.is_loopback is is_loopback
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, None),
+        ({"state_url": "redis://state/0"}, "redis://state/0"),
+        ({"state_url": "redis://state/0", "once_url": "redis://once/0"}, "redis://once/0"),
+    ],
+)
+def test_runs_are_noted_in_the_shared_state_unless_told_otherwise(given, url):
+    shared = WorkerOptions(**given).shared_once_url
+
+    assert (shared and shared.get_secret_value()) == url

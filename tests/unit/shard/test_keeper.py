@@ -12,6 +12,7 @@ from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.session import Session
 from gateway_service.shard.keeper import SessionKeeper
+from gateway_service.state import Forgotten
 
 SESSION = Session(
     session_id="a session",
@@ -37,6 +38,8 @@ class Store:
         self.ledgers = {}
         self.began = self.ended = 0
         self.fails = False
+        self.forgotten = []
+        self.newer = frozenset()
         self.may_go_on = Event()
         self.may_go_on.set()
 
@@ -45,10 +48,12 @@ class Store:
 
     def save(self, sessions, *, forgotten=(), ledgers=()):
         with self._reached():
-            for shard_id in forgotten:
-                self.sessions.pop(shard_id, None)
+            for gone in forgotten:
+                self.forgotten.append(gone)
+                self.sessions.pop(gone.shard_id, None)
             self.sessions.update((session.shard_id, session) for session in sessions)
             self.ledgers.update((ledger.session, ledger) for ledger in ledgers)
+            return self.newer
 
     @contextmanager
     def _reached(self):
@@ -129,6 +134,40 @@ async def test_what_was_written_before_a_failure_is_written_again(keeper, store)
     await keeper.close()
 
     assert store.sessions == {0: at(2), 1: OTHER}
+
+
+async def test_a_session_is_kept_and_forgotten_by_the_number_of_its_permit(keeper, store):
+    keeper.permitted(0, 7)
+    await saved(keeper, store, SESSION)
+    kept = store.sessions[0].permit
+    keeper.forget(0)
+    keeper.permitted(0, 8)
+    await keeper.close()
+
+    assert (kept, store.forgotten) == (7, [Forgotten(0, 7)])
+
+
+async def test_a_newer_session_in_the_store_is_told_once(keeper, store, caplog):
+    store.newer = frozenset({0})
+    await saved(keeper, store, SESSION)
+    await saved(keeper, store, at(2))
+    store.newer = frozenset()
+    await saved(keeper, store, at(3))
+    await keeper.close()
+
+    assert [record.message for record in caplog.records] == ["session.superseded"]
+
+
+async def test_why_nothing_can_be_saved_is_known_until_it_can(keeper, store):
+    store.fails = True
+    await saved(keeper, store, SESSION)
+    await saved(keeper, store)
+    error = keeper.error
+    store.fails = False
+    await saved(keeper, store)
+    await keeper.close()
+
+    assert ("the disk is full" in error, keeper.error) == (True, None)
 
 
 async def test_a_session_that_a_failing_store_could_not_delete_is_deleted_later(keeper, store):

@@ -41,10 +41,11 @@ class Store:
         return self.sessions.get(shard_id)
 
     def save(self, sessions, *, forgotten=(), ledgers=()):
-        for shard_id in forgotten:
-            self.sessions.pop(shard_id, None)
+        for gone in forgotten:
+            self.sessions.pop(gone.shard_id, None)
         self.sessions.update((session.shard_id, session) for session in sessions)
         self.ledgers.update((ledger.session, ledger) for ledger in ledgers)
+        return frozenset()
 
 
 @pytest.fixture

@@ -27,7 +27,9 @@ def test_two_tokens_of_one_bot_share_a_namespace():
     assert Namespace.of("MTIz.a.b", 4) == Namespace.of("MTIz.c.d", 4) == Namespace("123", 4)
 
 
-@pytest.mark.parametrize("url", ["", "sqlite:///", "sqlite:////", "sqlite://x.db", "redis://x", "sqlite:///x?mode=ro"])
+@pytest.mark.parametrize(
+    "url", ["", "sqlite:///", "sqlite:////", "sqlite://x.db", "postgres://x", "sqlite:///x?mode=ro"]
+)
 def test_an_unknown_form_of_url_is_a_configuration_error(url):
     with pytest.raises(ConfigurationError, match="state_url"):
         open_state(url, Namespace("1", 1))

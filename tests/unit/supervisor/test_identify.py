@@ -1,40 +1,55 @@
 import asyncio
-import time
 from math import inf
 
 from gateway_service.errors import ApiUnavailable, StateUnavailable
 from gateway_service.protocol.budget import IdentifyBudget, StartLimit
 from gateway_service.protocol.identify import IdentifyScheduler
-from gateway_service.state import IdentifyRecord
+from gateway_service.state import IdentifyRecord, KeyBusy, Outdated, Taken
 from gateway_service.supervisor.gateway_info import GatewayInfo
 from gateway_service.supervisor.identify import PermitOwner
 from gateway_service.supervisor.identify_journal import IdentifyJournal
+from tests.support.waiting import until
 
 
-class MemoryLog:
+class MemoryPermits:
+    """A store in which others take permits, too, and which may be away."""
+
     def __init__(self, *records):
         self.records = list(records)
         self.shards = []
+        self.settled = []
+        self.is_away = False
+        self.busy_s = {}
+        self.before_take = lambda: None
 
-    def identifies(self, after=0):
-        return [record for record in self.records if record.number > after]
-
-    def record_identify(self, shard_id, sent_at):
-        assert sent_at > 1e9  # a UNIX time
-        self.shards.append(shard_id)
-        self.records.append(IdentifyRecord(len(self.records) + 1, shard_id, 4, sent_at))
+    def add(self, shard_id, num_shards=4, age_s=0.0):
+        self.records.append(IdentifyRecord(len(self.records) + 1, shard_id, num_shards, age_s))
         return len(self.records)
 
-    def correct_identify(self, number, sent_at):
-        assert sent_at >= self.records[number - 1].sent_at
-
-
-class BrokenLog(MemoryLog):
     def identifies(self, after=0):
-        raise StateUnavailable("state.db", f"cannot read after {after}")
+        self.refuse_if_away()
+        return [record for record in self.records if record.number > after]
 
-    def record_identify(self, shard_id, sent_at):
-        raise StateUnavailable("state.db", f"cannot write {shard_id} at {sent_at:.0f}")
+    def take_permit(self, shard_id, *, max_concurrency, known):
+        self.refuse_if_away()
+        assert max_concurrency >= 1
+        self.before_take()
+        if known < len(self.records):
+            return Outdated()
+        if for_s := self.busy_s.pop(shard_id, 0.0):
+            return KeyBusy(for_s)
+        self.shards.append(shard_id)
+        return Taken(self.add(shard_id))
+
+    def permit_used(self, shard_id, number):
+        self.settled.append((shard_id, number, "used"))
+
+    def permit_unused(self, shard_id, number):
+        self.settled.append((shard_id, number, "unused"))
+
+    def refuse_if_away(self):
+        if self.is_away:
+            raise StateUnavailable("redis://away", "refused")
 
 
 def info(remaining=1000, *, total=1000, reset_after_s=3600.0, max_concurrency=1):
@@ -63,7 +78,7 @@ class Permits:
         known=None,
         answers=None,
     ):
-        self.log = log or MemoryLog()
+        self.log = log or MemoryPermits()
         self.granted = asyncio.Queue()
         self.answers = answers
         self.questions = 0
@@ -77,8 +92,9 @@ class Permits:
             IdentifyJournal(self.log),
             num_shards=4,
             presence_of=presence_of or self.no_presence,
-            hand_over=lambda shard_id, presence: self.granted.put_nowait((shard_id, presence)),
+            hand_over=lambda shard_id, _number, presence: self.granted.put_nowait((shard_id, presence)),
             ask_discord=None if answers is None else self.answer,
+            state_retry_s=0.01,
         )
 
     async def answer(self):
@@ -102,6 +118,9 @@ class Permits:
     async def next(self):
         return await asyncio.wait_for(self.granted.get(), 5)
 
+    async def until(self, condition):
+        await until(condition, timeout_s=5)
+
     async def settle(self):
         """Let everything happen that is due."""
         for _ in range(50):
@@ -119,7 +138,7 @@ async def test_a_request_is_granted_with_the_presence_of_the_shard():
         assert await permits.next() == (3, {"status": "of 3"})
 
 
-async def test_a_permit_is_written_down_before_it_goes_out():
+async def test_a_permit_is_on_record_before_it_goes_out():
     async with Permits(max_concurrency=4) as permits:
         permits.owner.request(7)
         await permits.next()
@@ -200,14 +219,78 @@ async def test_a_shard_that_died_while_its_presence_was_asked_for_gets_no_permit
         assert permits.granted.empty()
 
 
-async def test_a_log_that_cannot_be_written_is_told_and_stops_nobody(caplog):
-    async with Permits(log=BrokenLog()) as permits:
+async def test_without_the_store_nobody_identifies_and_it_is_told_once(caplog):
+    store = MemoryPermits()
+    store.is_away = True
+    async with Permits(log=store) as permits:
+        permits.owner.request(0)
+        await permits.until(lambda: permits.owner.reason_to_wait(0))
+
+        assert permits.granted.empty()
+        assert permits.owner.state_error == "the state store at redis://away is not available: refused"
+        assert (
+            "the state store, which counts the IDENTIFYs of the bot, does not answer" in permits.owner.reason_to_wait(0)
+        )
+
+        store.is_away = False
+        assert (await permits.next())[0] == 0
+        assert permits.owner.state_error is None
+
+    told = [record.message for record in caplog.records]
+    assert [told.count(name) for name in ("state.failed", "identify.waiting")] == [1, 1]
+
+
+async def test_what_others_took_in_the_meantime_is_part_of_the_decision():
+    store = MemoryPermits()
+
+    def another_service():
+        store.before_take = lambda: None
+        for _ in range(800):
+            store.add(7, num_shards=8)
+
+    store.before_take = another_service
+    async with Permits(log=store) as permits:
+        permits.owner.request(0)
+        await permits.until(lambda: permits.owner.reason_to_wait(0))
+
+        assert permits.granted.empty()
+        assert permits.owner.status().remaining == 200
+
+
+async def test_a_key_that_another_service_has_is_asked_for_again():
+    store = MemoryPermits()
+    store.busy_s = {0: 0.01}
+    async with Permits(log=store) as permits:
         permits.owner.request(0)
 
         assert (await permits.next())[0] == 0
+        assert permits.owner.reason_to_wait(0) is None
 
-    reasons = [record.event_fields["reason"] for record in caplog.records]
-    assert ["cannot read" in reasons[0], "cannot write" in reasons[1]] == [True, True]
+
+async def test_the_store_learns_what_became_of_each_permit():
+    async with Permits(max_concurrency=4) as permits:
+        for shard_id in range(4):
+            permits.owner.request(shard_id)
+            await permits.next()
+
+        permits.owner.sent(0)
+        permits.owner.cancel(1)
+        permits.owner.request(2)
+        permits.owner.gone([3])
+        await permits.until(lambda: len(permits.log.settled) == 4)
+
+        assert sorted(permits.log.settled) == [(0, 1, "used"), (1, 2, "unused"), (2, 3, "unused"), (3, 4, "used")]
+
+
+async def test_a_permit_that_came_after_its_shard_gave_up_is_given_back():
+    store = MemoryPermits()
+    async with Permits(log=store) as permits:
+        store.before_take = lambda: loop.call_soon_threadsafe(permits.owner.cancel, 0)
+        loop = asyncio.get_running_loop()
+        permits.owner.request(0)
+        await permits.until(lambda: store.settled)
+
+        assert (store.settled, permits.granted.empty()) == ([(0, 1, "unused")], True)
 
 
 async def test_without_a_word_of_discord_the_usual_limit_counts():
@@ -282,12 +365,11 @@ async def test_what_discord_allows_at_once_is_followed():
         assert {(await permits.next())[0] for _ in range(16)} == set(range(16))
 
 
-async def test_what_others_spent_counts_and_spaces():
-    wall_now = time.time()
-    log = MemoryLog(*(IdentifyRecord(number, 0, 8, wall_now - 10.0) for number in range(1, 801)))
+async def test_what_others_spent_counts():
+    log = MemoryPermits(*(IdentifyRecord(number, 0, 8, 10.0) for number in range(1, 801)))
     async with Permits(log=log) as permits:
         permits.owner.request(1)
-        await permits.settle()
+        await permits.until(lambda: permits.owner.reason_to_wait(1))
 
         assert permits.granted.empty()
         assert permits.owner.status().remaining == 200
@@ -302,18 +384,8 @@ async def test_the_own_records_are_not_counted_twice():
         assert permits.owner.status().spent == 4
 
 
-async def test_a_record_of_the_future_counts_as_now():
-    log = MemoryLog(IdentifyRecord(1, 0, 4, time.time() + 1e6))
-    async with Permits(log=log, spacing_s=3600.0) as permits:
-        permits.owner.request(0)
-        await permits.settle()
-
-        assert permits.granted.empty()
-
-
 async def test_a_shard_that_identifies_again_and_again_is_slowed_and_the_others_are_not(caplog):
-    wall_now = time.time()
-    log = MemoryLog(*(IdentifyRecord(number, 0, 4, wall_now) for number in range(1, 8)))
+    log = MemoryPermits(*(IdentifyRecord(number, 0, 4, 0.0) for number in range(1, 8)))
     async with Permits(log=log, max_concurrency=4, jitter=0.99) as permits:
         permits.owner.request(0)
         permits.owner.request(1)

@@ -45,6 +45,10 @@ def test_too_many_exits_in_the_window_are_given_up():
     assert after_exit(-9, [100.0] * 8, 100.0, POLICY) == GiveUp("it ended 8 times within 60 s", EX_SOFTWARE)
 
 
+def test_what_does_not_answer_outside_is_no_reason_to_end_the_other_processes():
+    assert after_exit(EX_UNAVAILABLE, [100.0] * 20, 100.0, POLICY) == Restart(not_before=116.0)
+
+
 def test_a_refused_configuration_is_given_up_at_once():
     decision = after_exit(EX_CONFIG, [100.0], 100.0, POLICY)
 

@@ -1,0 +1,195 @@
+"""One bot on several hosts, each with its own address: they share a broker, a Redis, and Discord's patience."""
+
+import asyncio
+import socket
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from gateway_service.embedded import PrivateRabbitMQ, find_valkey_server
+from gateway_service.embedded.process import ServerProcess
+from gateway_service.protocol.constants import IDENTIFY_WINDOW_S, Opcode
+from gateway_service.simulator import Simulator, SimulatorConfig
+from tests.acceptance.chaos.queues import Queues
+from tests.support.hosts import Host, Hosts, missing_for_hosts
+from tests.support.relay import Relay
+from tests.support.service import Service, running_service
+from tests.support.waiting import until
+
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.skipif(missing_for_hosts() is not None, reason=str(missing_for_hosts())),
+    pytest.mark.skipif(find_valkey_server() is None, reason="no Valkey or Redis server is installed on this machine"),
+]
+
+SHARDS = 32
+KEYS = 16
+
+
+@dataclass(frozen=True)
+class World:
+    """What the services of the bot find."""
+
+    simulator: Simulator
+    broker_url: str
+    redis: "Redis"
+    queues: Queues
+    folder: Path
+
+    @contextmanager
+    def service(self, host: Host, shards: str) -> Iterator[Service]:
+        """Run a service on a host of its own; the folder is of that host alone."""
+        with running_service(
+            self.simulator,
+            self.broker_url,
+            self.folder / host.namespace,
+            *("--shard-count", str(SHARDS), "--shards", shards, "--processes", "1"),
+            environment={"GATEWAY_STATE_URL": self.redis.url},
+            on_host=host.command,
+        ) as service:
+            yield service
+
+    def identified(self) -> list[int | None]:
+        return [record.shard_id for record in self.simulator.transcript.payloads(Opcode.IDENTIFY)]
+
+    def resumed(self, since: float) -> set[int | None]:
+        """Return the shards that sent a RESUME since then (monotonic seconds)."""
+        shards = {record.session_id: record.shard_id for record in self.simulator.transcript}
+        resumes = self.simulator.transcript.payloads(Opcode.RESUME)
+        return {shards.get(record.data["session_id"]) for record in resumes if record.at >= since}
+
+    def published_one(self) -> bool:
+        self.queues.read()
+        return len(self.queues.ids) == 1
+
+
+class Redis:
+    """A server that keeps nothing when it ends."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.host = host
+        self.url = f"redis://{host.address}:6379/0"
+        self._folder = folder
+        folder.mkdir()
+        self._start()
+
+    def _start(self) -> None:
+        options = {"bind": self.host.address, "protected-mode": "no", "save": "", "dir": str(self._folder)}
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        command = self.host.command([str(find_valkey_server()), *arguments])
+        self._server = ServerProcess(command, {}, self._folder / "redis.log")
+        self._server.wait_until(self._is_serving, timeout_s=20)
+
+    def _is_serving(self) -> bool:
+        try:
+            return self.sessions() >= 0
+        except redis.ConnectionError:
+            return False
+
+    def restart_empty(self) -> None:
+        self._server.kill()
+        self._start()
+
+    def close(self) -> None:
+        self._server.kill()
+
+    def sessions(self) -> int:
+        """Return how many sessions it has."""
+
+        def count() -> int:
+            with redis.Redis.from_url(self.url) as client:
+                return len(client.keys("gateway:*:session:*"))
+
+        return self.host.call(count)
+
+
+@asynccontextmanager
+async def world(
+    hosts: Sequence[Host], rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, folder: Path
+) -> AsyncIterator[World]:
+    broker, store, discord = hosts
+    config = SimulatorConfig(
+        host=discord.address, resume_host=discord.address, shards=SHARDS, guilds=SHARDS, max_concurrency=KEYS
+    )
+    queues = Queues(rabbitmq_url, ["MESSAGE_CREATE"])
+    simulator = Simulator(config)
+    listening = broker.call(lambda: socket.create_server((broker.address, 0)))
+    with closing(Redis(store, folder / "redis")) as server:
+        with discord.entered():
+            await simulator.__aenter__()
+        try:
+            async with Relay(listening, rabbitmq.port) as relay:
+                there = f"guest:guest@{broker.address}:{relay.port}"
+                broker_url = urlsplit(rabbitmq_url)._replace(netloc=there).geturl()
+                yield World(simulator, broker_url, server, queues, folder)
+        finally:
+            await simulator.__aexit__(None, None, None)
+
+
+def asked(host: Host, service: Service, path: str) -> tuple[int, str]:
+    """Ask the control API on its own host."""
+    port = service.control_port()
+
+    def ask() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as refused:
+            return refused.code, refused.read().decode()
+
+    return host.call(ask)
+
+
+async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_them(
+    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path
+) -> None:
+    with Hosts(6) as hosts:
+        first, second, spare, *others = hosts.hosts
+        async with world(others, rabbitmq, rabbitmq_url, tmp_path) as bot:
+            simulator, transcript = bot.simulator, bot.simulator.transcript
+            with bot.service(first, "0-15") as lower, bot.service(second, "16-31") as upper:
+                # Each key belongs to a shard of both.
+                await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
+                assert sorted(bot.identified()) == list(range(SHARDS))
+                transcript.assert_identifies_paced(max_concurrency=KEYS, window_s=IDENTIFY_WINDOW_S)
+                transcript.assert_no_violations()
+                await until(lambda: asked(first, lower, "/readyz")[0] == 200)
+
+                cut_at = time.monotonic()
+                bot.redis.host.cut()
+                simulator.op9(3, resumable=False)
+                simulator.op7(20)
+                await until(lambda: "does not answer" in asked(first, lower, "/v1/shards/3")[1])
+                assert asked(first, lower, "/readyz")[0] == 503
+                assert "the state store at redis://" in asked(first, lower, "/readyz")[1]
+                simulator.emit("MESSAGE_CREATE", guild_id=simulator.guild_ids[0])
+                await until(bot.published_one)
+                await until(lambda: 20 in bot.resumed(cut_at))
+                assert len(bot.identified()) == SHARDS
+
+                bot.redis.host.join()
+                bot.redis.restart_empty()
+                await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
+                assert bot.identified()[SHARDS:] == [3]
+                for host, service in ((first, lower), (second, upper)):
+                    await until(lambda host=host, service=service: asked(host, service, "/readyz")[0] == 200)
+                await until(lambda: bot.redis.sessions() == SHARDS)
+
+                killed_at = time.monotonic()
+                lower.kill_everything()
+                with bot.service(spare, "0-15") as successor:
+                    await until(lambda: set(range(16)) <= bot.resumed(killed_at))
+                    await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
+                    assert len(bot.identified()) == SHARDS + 1
+                    transcript.assert_no_violations()
+                    # In threads: Discord and the way to the broker are on this loop.
+                    stops = [asyncio.to_thread(service.stop) for service in (successor, upper)]
+                    assert await asyncio.gather(*stops) == [0, 0]
