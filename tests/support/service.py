@@ -13,7 +13,7 @@ from gateway_service.simulator import Simulator
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, worker_environment
 
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 60.0
 
 
 class Service:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 180.0
 POLL_S = 0.01
 
 

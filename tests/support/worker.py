@@ -22,7 +22,6 @@ RECORD_VARIABLE = "TEST_RECORD_FILE"
 CORPUS_VARIABLE = "TEST_CORPUS"
 ODD_EVENT = "WEIRD NAME/../#*."
 SESSION = "0123456789abcdef"
-START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 15.0
 
 _numbers = count(1)
@@ -63,7 +62,7 @@ class Worker:
         return self._log.read_text(errors="replace")
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: " ready." in self.log or self.process.poll() is not None, START_TIMEOUT_S)
+        wait_until(lambda: " ready." in self.log or self.process.poll() is not None)
         assert self.process.poll() is None, self.log
 
     def records(self) -> list[dict[str, Any]]:
@@ -78,7 +77,7 @@ class Worker:
 
     def wait_for(self, dispatch_id: str, handler: str, times: int = 1) -> list[dict[str, Any]]:
         """Return the runs of one handler when there are enough of them."""
-        wait_until(lambda: len(self.runs(dispatch_id, handler)) >= times, START_TIMEOUT_S)
+        wait_until(lambda: len(self.runs(dispatch_id, handler)) >= times)
         return self.runs(dispatch_id, handler)
 
     def kill(self) -> None:

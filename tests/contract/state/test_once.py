@@ -10,6 +10,7 @@ from tests.support.waiting import wait_until
 
 LEASE_S = 600.0
 A_MOMENT_S = 0.05
+A_WHILE_S = 0.5  # long enough for another call before it is over
 
 
 class OnceContract:
@@ -67,9 +68,9 @@ class OnceContract:
         wait_until(lambda: another.begin("run", "second", LEASE_S) == Granted(), timeout_s=5)
 
     def test_a_renewed_lease_goes_on(self, once, another):
-        once.begin("run", "first", A_MOMENT_S)
+        once.begin("run", "first", A_WHILE_S)
         once.renew(["run"], "first", LEASE_S)
-        once.begin("as long as it was", "first", A_MOMENT_S)
+        once.begin("as long as it was", "first", A_WHILE_S)
         wait_until(lambda: another.begin("as long as it was", "second", LEASE_S) == Granted(), timeout_s=5)
 
         assert isinstance(another.begin("run", "second", LEASE_S), Held)

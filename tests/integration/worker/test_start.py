@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway_service.errors import EX_CONFIG
+from tests.support.waiting import TIMEOUT_S
 from tests.support.worker import celery_command, worker_environment
 
 # What else may be wrong with a module: tests/unit/worker/test_modules.py and test_gateway.py.
@@ -48,7 +49,15 @@ def attempts(directory):
         )
         for module in CASES
     }
-    return {module: (process.communicate(timeout=60), process.returncode) for module, process in processes.items()}
+    try:
+        return {
+            module: (process.communicate(timeout=TIMEOUT_S), process.returncode)
+            for module, process in processes.items()
+        }
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
 
 
 @pytest.mark.parametrize("module", CASES)
