@@ -1,18 +1,12 @@
 """Fixtures that every test may use."""
 
 import logging
+import os
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
 
 pytest_plugins = ["tests.support.brokers"]
-
-# Hypothesis fails a test over an example that takes 200 ms, or is made slowly: on a busy machine any does.
-hypothesis.settings.register_profile(
-    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("busy machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +15,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos.addoption("--chaos-seed", type=int, default=1, help="Decides which trouble strikes when.")
     chaos.addoption("--outage-seconds", type=float, default=10.0, help="How long the broker is away.")
     chaos.addoption("--chaos-rate", type=float, default=500.0, help="Dispatches per second.")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run all tests side by side, since most of them wait for programs; run what somebody asked for in one process."""
+    is_everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) + 1 if is_everything else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that nothing long is left for one process at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)
