@@ -114,6 +114,13 @@ METRICS: Final[Mapping[str, Metric]] = {
             "Messages in gateway.dead and gateway.unrouted, as the broker tells every 10 s: the same on every host.",
         ),
         Metric("gateway_spool_bytes", "gauge", "bytes", ("process",), "Waiting on disk for the broker."),
+        Metric(
+            "gateway_unrouted_messages",
+            "gauge",
+            "messages",
+            ("event",),
+            "At the broker because nobody subscribed to them; other for undocumented names.",
+        ),
     )
 }
 """Every metric, listed once; docs/metrics.md is made from it."""

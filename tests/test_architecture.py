@@ -29,6 +29,7 @@ LEVELS: Final = {
     "tracing": 1,
     "settings": 2,
     "topology": 2,
+    "unrouted": 2,
     "protocol": 3,
     "connection": 4,
     "publisher": 4,
@@ -57,7 +58,7 @@ ONLY: Final = {
     "events": frozenset(),
     "simulator": FOUNDATION - {"settings"},
     "embedded": FOUNDATION,
-    "worker": FOUNDATION | {"state", "topology"},
+    "worker": FOUNDATION | {"state", "topology", "unrouted"},
     "testing": frozenset({"contract", "simulator", "worker"}),
     "celery": FOUNDATION | {"worker", "control", "flower"},
     "flower": FOUNDATION | {"control"},
@@ -75,7 +76,7 @@ OPEN_MODULES: Final = {"gateway_service.protocol.constants": frozenset({"setting
 # A third-party library stays behind the borders named here; what is not named may be used anywhere.
 BORDERS: Final = {
     "websockets": {"connection", "simulator"},
-    "kombu": {"topology", "publisher", "worker", "celery", "control"},
+    "kombu": {"topology", "unrouted", "publisher", "worker", "celery", "control"},
     "amqp": {"publisher", "worker", "celery"},
     "celery": {"worker", "celery", "dev", "control", "flower", "testing"},
     "redis": {"publisher", "state"},

@@ -94,8 +94,10 @@ class StatusView:
                 for shard in shards
             ],
         )
+        unrouted = ", ".join(f"{event} {count:,}" for event, count in answer["result"].get("unrouted", {}).items())
+        unwanted = [Text(f"nobody subscribed to: {unrouted}", style="yellow")] if unrouted else []
         missing = [Text(f"{failure['code']}: {failure['message']}", style="red") for failure in answer["failures"]]
-        return Group(Text(summary, style="bold"), table, *missing)
+        return Group(Text(summary, style="bold"), table, *unwanted, *missing)
 
     def _rates(self, received: Mapping[int, int], now: float) -> dict[int, float]:
         before, self._before = self._before, (now, received)

@@ -57,17 +57,17 @@ def show(app_name: str, management_url: str | None, *, as_json: bool) -> None:
     """Show the queues of the group, and what nobody subscribed to."""
     with _view(app_name, management_url) as view:
         _, seen, difference = _compare(view)
-        unrouted, oldest = view.unrouted()
+        unrouted = view.unrouted()
     rows = _rows(seen, difference)
     if as_json:
         bindings = None if seen.bindings is None else [dataclasses.asdict(each) for each in sorted(seen.bindings)]
-        _print_json({"queues": rows, "bindings": bindings, "unrouted": unrouted, "unrouted_oldest": dict(oldest)})
+        _print_json({"queues": rows, "bindings": bindings, "unrouted": dict(unrouted)})
         return
     for row in rows:
         click.echo(f"{row['state']:<8} {row['name']:<48} {row['messages']:>8} messages {row['consumers']:>3} consumers")
-    click.echo(f"{unrouted} messages that nobody subscribed to")
-    for event, count in sorted(oldest.items(), key=lambda pair: (-pair[1], pair[0])):
-        click.echo(f"         {event:<48} {count:>8} of the oldest {sum(oldest.values())}")
+    click.echo(f"{sum(unrouted.values())} messages that nobody subscribed to")
+    for event, count in unrouted.items():
+        click.echo(f"         {event:<48} {count:>8} messages")
 
 
 @topology.command(epilog="Exit codes: 0 nothing differs, 1 something does.")

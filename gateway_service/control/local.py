@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -36,6 +36,8 @@ class Host:
         self.name = name
         self.stop = stop
         self.roll = Roll(service, name)
+        self.unrouted: Mapping[str, int] = {}
+        """By dispatch name, how many messages lie at the broker because nobody subscribed to them."""
 
     @property
     def num_shards(self) -> int:
@@ -75,7 +77,7 @@ def views(host: Host) -> list[replies.ShardView]:
 
 
 async def shards(host: Host, _: args.Arguments) -> replies.ShardsReply:
-    return replies.ShardsReply(num_shards=host.num_shards, shards=views(host))
+    return replies.ShardsReply(num_shards=host.num_shards, shards=views(host), unrouted=dict(host.unrouted))
 
 
 async def shard(host: Host, asked: args.ShardArguments) -> replies.ShardReply:

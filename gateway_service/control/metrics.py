@@ -1,7 +1,7 @@
 """``/metrics``: the table of :mod:`gateway_service.metrics`, filled from one snapshot."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gateway_service.control.control import Control
 from gateway_service.control.health import why_state_fails
+from gateway_service.events import EVENTS
 from gateway_service.ipc.messages import HistogramCounts
 from gateway_service.metrics import LATENCY_BUCKETS_S, METRICS, Metric
 from gateway_service.publisher.rungs import Rung
@@ -42,6 +43,8 @@ class _Collector:
                 samples: Iterable[Sample] = self._control.calls.items()
             elif metric.name == "gateway_standing_messages":
                 samples = [((queue,), length) for queue, length in self._control.standing_queues.lengths.items()]
+            elif metric.name == "gateway_unrouted_messages":
+                samples = _unrouted(self._control.host.unrouted)
             elif metric.name == "gateway_commands_total":
                 samples = [((str(op), outcome), count) for (op, outcome), count in snapshot.commands.items()]
             else:
@@ -88,6 +91,14 @@ def _reconnects(snapshot: Snapshot) -> Iterable[Sample]:
         if process.status is not None:
             counts.update({(cause, code): count for cause, code, count in process.status.reconnects})
     return sorted(counts.items())
+
+
+def _unrouted(counts: Mapping[str, int]) -> Iterable[Sample]:
+    """Count by documented name, and all others together: names come from Discord, and labels must be bounded."""
+    by_label: Counter[tuple[str, ...]] = Counter()
+    for event, count in counts.items():
+        by_label[event if event in EVENTS else "other",] += count
+    return by_label.items()
 
 
 def _rungs(snapshot: Snapshot) -> Iterable[Sample]:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from types import TracebackType
@@ -18,9 +19,15 @@ from gateway_service.control.tokens import Tokens, read_tokens
 from gateway_service.errors import ConfigurationError
 from gateway_service.settings import Address, GatewayOptions
 from gateway_service.supervisor import Supervisor
+from gateway_service.supervisor.threads import call_in_thread
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
+
+# What nobody subscribed to is looked at this often, and never more than a hundredth of the time.
+_UNROUTED_EVERY_S: Final = 10.0
+_PAUSE_PER_LOOK: Final = 100
+_LOOK_TIMEOUT_S: Final = 30.0
 
 
 class ControlPlane:
@@ -108,11 +115,24 @@ async def _road_open(broker_url: str, control: Control, feed: Feed) -> AsyncIter
     control.peers = road.BrokerPeers(app, control.host.name)
     stop_listening = feed.listen(events.listener)
     remote_control.start()
+    counting = asyncio.create_task(_count_unrouted(road.unrouted_now, broker_url, control), name="control-unrouted")
     try:
         yield
     finally:
+        counting.cancel()
         stop_listening()
         await remote_control.stop()
+
+
+async def _count_unrouted(count: Callable[[str], Mapping[str, int]], broker_url: str, control: Control) -> None:
+    """Keep the count of what nobody subscribed to; while the broker does not answer the last one stays."""
+    while True:
+        began = time.monotonic()
+        with suppress(Exception):  # whatever the broker's client raises: an outage is told elsewhere
+            control.host.unrouted = await call_in_thread(
+                lambda: count(broker_url), name="unrouted", timeout_s=_LOOK_TIMEOUT_S
+            )
+        await asyncio.sleep(max(_UNROUTED_EVERY_S, _PAUSE_PER_LOOK * (time.monotonic() - began)))
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

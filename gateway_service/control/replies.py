@@ -40,6 +40,8 @@ class ShardView(ShardStatus):
 class ShardsReply(Reply):
     num_shards: int
     shards: list[ShardView]
+    unrouted: dict[str, int] = {}
+    """By dispatch name, how many messages lie at the broker because nobody subscribed to them."""
 
     @property
     def shard_ids_covered(self) -> frozenset[int]:

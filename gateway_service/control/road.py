@@ -5,8 +5,9 @@ from celery import Celery
 from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.peers import BrokerPeers
 from gateway_service.control.remote_control import RemoteControl
+from gateway_service.unrouted import unrouted_now
 
-__all__ = ["BrokerPeers", "NodeEvents", "RemoteControl", "carries_remote_control", "make_app"]
+__all__ = ["BrokerPeers", "NodeEvents", "RemoteControl", "carries_remote_control", "make_app", "unrouted_now"]
 
 
 def make_app(broker_url: str) -> Celery:

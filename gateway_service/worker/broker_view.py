@@ -8,16 +8,16 @@ import base64
 import contextlib
 import json
 import urllib.request
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import kombu.exceptions
 
-from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, binding_key, lanes_exchange, queue_name
+from gateway_service.contract import EVENTS_EXCHANGE, binding_key, lanes_exchange, queue_name
 from gateway_service.errors import BrokerUnavailable
 from gateway_service.topology import EVENTS
+from gateway_service.unrouted import count_unrouted
 from gateway_service.worker.capabilities import has_quorum_queues
 from gateway_service.worker.lanes import declare_lanes
 from gateway_service.worker.subscription import Subscription
@@ -25,8 +25,6 @@ from gateway_service.worker.topology import RETRIES, queue_of_tokens
 from gateway_service.worker.topology_plan import Binding, Difference, QueueState, Seen, candidates
 
 _MANAGEMENT_TIMEOUT_S: Final = 10.0
-# The oldest ones tell what kinds there are; reading all ten thousand takes seconds.
-MAX_UNROUTED_READ: Final = 1000
 
 
 class BrokerView:
@@ -100,31 +98,14 @@ class BrokerView:
             for name in difference.stale_queues:
                 self._delete(name)
 
-    def unrouted(self) -> tuple[int, Mapping[str, int]]:
-        """Return how many messages nobody subscribed to, and by dispatch name how many of the oldest thousand.
+    def unrouted(self) -> Mapping[str, int]:
+        """Return how many messages of each dispatch name nobody subscribed to; see :func:`count_unrouted`.
 
         Raises:
             BrokerUnavailable: The broker does not answer.
         """
         with self._errors_mapped():
-            state = self._state_of(UNROUTED_QUEUE)
-            if state is None:
-                return 0, {}
-            read = self._read_amqp if self._is_rabbitmq else self._read_list
-            return state.messages, Counter(read(min(state.messages, MAX_UNROUTED_READ)))
-
-    def _read_amqp(self, count: int) -> Iterable[str]:
-        # They are given back, in their order, when the channel closes.
-        with self._connection.channel() as channel:
-            for _ in range(count):
-                if (message := channel.basic_get(UNROUTED_QUEUE)) is None:
-                    return
-                yield str(message.headers.get("event"))
-
-    def _read_list(self, count: int) -> Iterable[str]:
-        items = self._connection.default_channel.client.lrange(UNROUTED_QUEUE, -count, -1) if count else []
-        for item in items:
-            yield str(json.loads(item)["headers"].get("event"))
+            return count_unrouted(self._connection)
 
     def _see_table(self) -> Seen:
         """Read kombu's table of bindings, which brokers without exchanges have."""

@@ -1,6 +1,6 @@
 """What a worker's broker can do, and the refusal of what was asked for and it cannot."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -11,11 +11,24 @@ class Need(Enum):
     """Something that RabbitMQ has and other brokers lack; the value continues "... needs"."""
 
     SINGLE_ACTIVE_CONSUMER = "queues with a single active consumer"
+    QUORUM = "quorum queues"
+    DELIVERY_LIMIT = "queues with a delivery limit"
 
 
 def has_quorum_queues(connection: Any) -> bool:
     """Tell whether the broker behind a kombu connection is RabbitMQ: the others have no such queues."""
     return bool(connection.transport.driver_type == "amqp")
+
+
+def needs_of_queue(name: str, arguments: Mapping[str, Any] | None) -> list[tuple[str, Need]]:
+    """Return what the arguments of a user's own queue ask of the broker; one that ignores them would not say so."""
+    given = arguments or {}
+    asked = {
+        Need.QUORUM: given.get("x-queue-type") == "quorum",
+        Need.SINGLE_ACTIVE_CONSUMER: given.get("x-single-active-consumer"),
+        Need.DELIVERY_LIMIT: "x-delivery-limit" in given,
+    }
+    return [(f"the queue {name!r}", need) for need, is_asked in asked.items() if is_asked]
 
 
 def check_needs(connection: Any, needs: Iterable[tuple[str, Need]]) -> None:

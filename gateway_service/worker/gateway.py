@@ -26,7 +26,7 @@ from gateway_service.worker.lateness import lateness_of
 from gateway_service.worker.once import KEEP_S, announce_store
 from gateway_service.worker.ordered import OrderedTask
 from gateway_service.worker.reading import ReadInBatches
-from gateway_service.worker.selection import check_order, forget_lane_queues, select_queues
+from gateway_service.worker.selection import check_broker, check_order, forget_lane_queues, select_queues
 from gateway_service.worker.silence import QuietNode
 from gateway_service.worker.strategy import EventTask
 from gateway_service.worker.subscription import Subscription
@@ -226,8 +226,10 @@ class Gateway:
         check_configuration(self.app.conf)
         # The command line names it "pool"; WorkController itself "pool_cls".
         pool = get_implementation(options.get("pool") or options.get("pool_cls") or self.app.conf.worker_pool)
-        check_order(self.app, sorted(set(self._ordered.values())), pool)
+        ordered = sorted(set(self._ordered.values()))
+        check_order(ordered, pool)
         subscription = self.subscription()
+        check_broker(self.app, ordered, subscription.routes)
         for name in self._plain_event_tasks():
             task = self.app.tasks[name]
             task.Strategy = HandlerTask.Strategy

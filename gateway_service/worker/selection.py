@@ -8,7 +8,8 @@ from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 
 from gateway_service.errors import ConfigurationError
-from gateway_service.worker.capabilities import Need, check_needs, has_quorum_queues
+from gateway_service.settings import Routes
+from gateway_service.worker.capabilities import Need, check_needs, has_quorum_queues, needs_of_queue
 from gateway_service.worker.lanes import LANE_PLAN
 from gateway_service.worker.subscription import Subscription
 from gateway_service.worker.topology import queue_of_tokens
@@ -16,24 +17,41 @@ from gateway_service.worker.topology import queue_of_tokens
 _KEEP_ORDER: Final = (PreforkPool, SoloPool)
 
 
-def check_order(app: Celery, handlers: Sequence[str], pool: type[Any]) -> None:
-    """Refuse ordered handlers where their order cannot be kept.
+def check_order(handlers: Sequence[str], pool: type[Any]) -> None:
+    """Refuse ordered handlers in a pool that cannot keep their order.
 
     Args:
-        app: The application.
         handlers: Task names of the ordered handlers.
         pool: The implementation of the worker's pool.
 
     Raises:
-        ConfigurationError: The pool or the broker cannot keep it.
+        ConfigurationError: It cannot.
     """
-    if not handlers:
-        return
-    if not issubclass(pool, _KEEP_ORDER):
+    if handlers and not issubclass(pool, _KEEP_ORDER):
         raise ConfigurationError(
             f"the pool {pool.__module__} cannot keep the order that {handlers[0]!r} asks for; use -P prefork or -P solo"
         )
-    needs = [(f"the ordered handler {name!r}", Need.SINGLE_ACTIVE_CONSUMER) for name in handlers]
+
+
+def check_broker(app: Celery, ordered: Sequence[str], routes: Routes) -> None:
+    """Refuse what was asked for and the broker does not have: at the start, and not by doing without it.
+
+    Args:
+        app: The application; queues that a user gave it are looked at as well.
+        ordered: Task names of the ordered handlers.
+        routes: The table of routes.
+
+    Raises:
+        ConfigurationError: With a sentence for each.
+    """
+    needs = [(f"the ordered handler {name!r}", Need.SINGLE_ACTIVE_CONSUMER) for name in ordered]
+    needs += [
+        (f"the route {pattern!r} with lanes", Need.SINGLE_ACTIVE_CONSUMER)
+        for pattern, options in routes.as_mapping().items()
+        if "lanes" in options
+    ]
+    for queue in app.conf.task_queues or ():
+        needs += needs_of_queue(queue.name, queue.queue_arguments)
     check_needs(app.connection_for_read(), needs)
 
 

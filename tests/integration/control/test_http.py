@@ -197,6 +197,12 @@ def test_metrics_are_those_of_the_table_and_have_no_guild(stack):
     assert not any(str(guild_id) in text for guild_id in stack.simulator.guild_ids)
 
 
+def test_what_nobody_subscribed_to_is_counted_by_name(stack):
+    wait_until(lambda: stack.ok("GET /v1/shards")["result"]["unrouted"].get("GUILD_CREATE", 0) >= NUM_SHARDS)
+
+    assert 'gateway_unrouted_messages{event="GUILD_CREATE"}' in stack.request("GET /metrics").text
+
+
 @ON_ANY_BROKER
 def test_the_description_is_served_and_the_page_fetches_nothing_from_elsewhere(stack):
     spec = stack.ok("GET /openapi.json")

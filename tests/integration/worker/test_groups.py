@@ -140,4 +140,4 @@ def test_a_queue_of_a_removed_handler_is_found_and_pruned(url, analytics, monkey
 def _unrouted(arguments, capsys):
     capsys.readouterr()
     assert run(["topology", "show", *arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)["unrouted_oldest"]
+    return json.loads(capsys.readouterr().out)["unrouted"]

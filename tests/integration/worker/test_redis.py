@@ -1,6 +1,7 @@
 """The same handlers on a Redis broker, in a worker that runs them in its own process."""
 
 import json
+import time
 
 import pytest
 
@@ -23,7 +24,18 @@ def url(valkey):
 @pytest.fixture(scope="module")
 def worker(url, tmp_path_factory):
     directory = tmp_path_factory.mktemp("redis")
-    with running_worker(url, directory, TASKS, "-P", "solo", "-n", "a@%h", "-X", "default.DEADLY") as worker:
+    arguments = ("-P", "solo", "-n", "a@%h", "-X", "default.DEADLY")
+    with running_worker(url, directory, TASKS, *arguments, GATEWAY_ROUTES='{"GUILD_*": {"ttl_s": 60}}') as worker:
+        yield worker
+
+
+@pytest.fixture
+def moderation(url, tmp_path):
+    """A worker of another group, whose routes fold the events of messages into one queue."""
+    arguments = ("-P", "solo", "-n", "c@%h")
+    with running_worker(
+        url, tmp_path, TASKS, *arguments, app="tests.support.group_apps:moderation", TEST_RESULTS=str(tmp_path)
+    ) as worker:
         yield worker
 
 
@@ -73,6 +85,28 @@ def test_a_task_named_after_an_event_gets_its_dispatches(worker, url):
     [run] = worker.wait_for(dispatch_id, "plain")
 
     assert run["data"] == {"n": 1}
+
+
+def test_what_is_older_than_its_route_allows_is_let_go(worker, url):
+    old = publish(url, "GUILD_CREATE", b"{}")
+    young = publish(url, "GUILD_CREATE", b"{}", received_at=time.time())
+
+    worker.wait_for(young, "changing")
+
+    assert worker.runs(old) == []
+
+
+def test_each_group_has_its_own_copy_its_own_routes_and_its_own_retries(worker, moderation, url):
+    both = publish(url, "MESSAGE_CREATE", b'{"retry_in_s":0}')
+    folded = publish(url, "MESSAGE_UPDATE", b"{}")
+
+    moderation.wait_for(both, "judge", times=2)
+    moderation.wait_for(folded, "judge")
+    worker.wait_for(both, "retrying", times=2)
+
+    assert len(moderation.runs(both, "deadly")) == len(worker.runs(both, "changing")) == 1
+    assert "moderation.messages" in moderation.log
+    assert "moderation.MESSAGE_UPDATE" not in moderation.log
 
 
 def test_a_message_that_ends_its_process_each_time_ends_dead(pool, url):

@@ -24,6 +24,20 @@ CASES = {
 }
 
 
+_DEMANDING = """
+from kombu import Queue
+
+from gateway_service import on
+from gateway_service.worker import app
+
+app.conf.task_queues = [Queue("mine", queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": 3})]
+
+
+@on("MESSAGE_CREATE", ordered=True)
+def index(data, dispatch): ...
+"""
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("modules")
@@ -65,6 +79,29 @@ def test_a_module_that_cannot_be_used_is_named_in_one_line(attempts, module):
     (_, errors), exit_code = attempts[module]
 
     assert (errors.splitlines(), exit_code) == ([CASES[module]], EX_CONFIG)
+
+
+def test_what_redis_does_not_have_is_refused_before_anything_is_consumed(directory):
+    (directory / "demanding.py").write_text(_DEMANDING)
+    environment = {
+        **worker_environment("redis://127.0.0.1:1/0", "demanding"),
+        "GATEWAY_ROUTES": '{"MESSAGE_*": {"lanes": 4}}',
+    }
+
+    done = subprocess.run(
+        celery_command("worker"), check=False, cwd=directory, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == EX_CONFIG
+    assert done.stderr.splitlines() == [
+        f"Error: {who}, which redis does not have; use RabbitMQ"
+        for who in (
+            "the ordered handler 'demanding.index' needs queues with a single active consumer",
+            "the route 'MESSAGE_*' with lanes needs queues with a single active consumer",
+            "the queue 'mine' needs quorum queues",
+            "the queue 'mine' needs queues with a delivery limit",
+        )
+    ]
 
 
 def test_a_wrong_setting_is_named_in_one_line(directory):

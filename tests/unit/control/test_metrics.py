@@ -55,6 +55,16 @@ def test_a_histogram_counts_up_to_each_bound():
     assert len(histogram.counts) == len(LATENCY_BUCKETS_S) + 1
 
 
+def test_what_nobody_subscribed_to_is_counted_by_documented_name():
+    control = Control(Host(FakeFleet(shard(0)), "gateway@here", print))
+    control.host.unrouted = {"TYPING_START": 7, "MADE_UP": 2, "MADE_UP_TOO": 1}
+    text = exposition(control).decode()
+
+    assert 'gateway_unrouted_messages{event="TYPING_START"} 7.0' in text
+    assert 'gateway_unrouted_messages{event="other"} 3.0' in text
+    assert "MADE_UP" not in text
+
+
 def test_what_several_processes_counted_is_added_up():
     status = process(0, [0]).status.model_copy(update={"reconnects": (("closed", "1001", 2), ("too_long", "none", 1))})
     text = exposed(
@@ -68,4 +78,4 @@ def test_what_several_processes_counted_is_added_up():
 def test_no_label_can_grow_without_bound():
     labels = {label for metric in METRICS.values() for label in metric.labels}
 
-    assert labels == {"shard", "process", "cause", "code", "op", "outcome", "operation", "queue", "rung"}
+    assert labels == {"shard", "process", "cause", "code", "op", "outcome", "operation", "queue", "rung", "event"}
