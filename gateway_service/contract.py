@@ -26,6 +26,9 @@ GAP_EVENT: Final = "GATEWAY_GAP"
 """Our own event beside Discord's: dispatches of a session may be missing."""
 DEFAULT_GROUP: Final = "default"
 
+PULSE_FD: Final = "WORKER_PULSE_FD"
+"""Environment variable with the number of the pipe into which a worker writes while it is alive."""
+
 # Remote control between supervisors, and from tasks to them, over Celery's own mailboxes.
 GATEWAY_NODES: Final = "gateway@*"
 """Pattern of the node names of supervisors. Only asked by it, ordinary workers neither run a command nor answer."""

@@ -135,6 +135,10 @@ class LogEvent(StrEnum):
     )
     WORKER_EXITED = "worker.exited", "a worker of `gateway-service worker` ended"
     WORKER_FATAL = "worker.fatal", "a worker is not started again: its cause does not heal by a restart"
+    WORKER_HUNG = (
+        "worker.hung",
+        "a worker whose handlers are not at work gave no sign of life for a minute and is killed",
+    )
     WORKER_KILLED = "worker.killed", "a worker did not finish within the grace period, or Ctrl-C was pressed again"
     WORKER_STARTING = "worker.starting", "a worker was spawned"
     WORKERS_STOPPING = "workers.stopping", "a signal or a worker that was given up ends all workers"

@@ -56,6 +56,9 @@ class Policy:
     start_timeout_s: float = 60.0
     """From spawning to the first report. Far above any real start: killing a slow starter only makes it slower."""
 
+    pulse_timeout_s: float = 60.0
+    """A worker without a sign of life for so long hangs. Three times what its longest wait for the broker may take."""
+
     silence_window_s: float = 30.0
     """A shard that hears nothing for some such windows, while it usually does, is deaf; see supervisor/silence.py."""
     silence_min_history: int = MIN_HISTORY
@@ -102,6 +105,11 @@ def after_exit(code: int, exits: Sequence[float], now: float, policy: Policy) ->
         return GiveUp(f"it ended {recent} times within {policy.window_s:g} s", EX_SOFTWARE)
     doublings = min(max(recent, 1) - 1, _MAX_DOUBLINGS)
     return Restart(now + min(policy.max_backoff_s, policy.first_backoff_s * 2.0**doublings))
+
+
+def has_no_pulse(silent_looks: int, policy: Policy) -> bool:
+    """Tell whether a worker must be killed that gave no sign of life at this many looks, ``ping_interval_s`` apart."""
+    return silent_looks * policy.ping_interval_s > policy.pulse_timeout_s
 
 
 def is_hung(unanswered_pings: int, policy: Policy) -> bool:

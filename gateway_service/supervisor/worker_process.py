@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from gateway_service.contract import PULSE_FD
 from gateway_service.lifeline import tied_to_us
-from gateway_service.supervisor.policy import GiveUp, Policy, after_exit, exit_meaning
+from gateway_service.supervisor.policy import GiveUp, Policy, after_exit, exit_meaning, has_no_pulse
 from gateway_service.supervisor.states import ProcessState, ProcessTrigger, advance
 from gateway_service.telemetry import LogEvent, log_event
 
@@ -52,6 +53,7 @@ class WorkerProcess:
         self._print_line = print_line
         self._command = tuple(command)
         self._process: Process | None = None
+        self._has_pulse = True
         self._exits: list[float] = []
         self._stopping = asyncio.Event()
 
@@ -101,23 +103,35 @@ class WorkerProcess:
         # A name of its own for each start: RabbitMQ refuses a worker whose name still belongs to a hung one.
         name = f"worker-{self.number}-{secrets.token_hex(3)}@%h"
         argv = [*self._command, "--hostname", name, *self._options]
+        pulse, for_worker = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *tied_to_us(argv), stdin=subprocess.DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+                *tied_to_us(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                start_new_session=True,
+                pass_fds=(for_worker,),
+                env={**os.environ, PULSE_FD: str(for_worker)},
             )
         except OSError as exc:
+            os.close(pulse)
             log_event(_log, logging.ERROR, LogEvent.WORKER_EXITED, worker=self.number, how=str(exc))
             self._move(ProcessTrigger.EXIT)
             return os.EX_OSERR
+        finally:
+            os.close(for_worker)
         self._process = process
         log_event(_log, logging.INFO, LogEvent.WORKER_STARTING, worker=self.number, pid=process.pid)
         self._move(ProcessTrigger.ANSWER)  # a worker reports to the broker, not to us
+        watching = asyncio.create_task(self._watch(process, pulse), name=f"worker-{self.number}-pulse")
         try:
             if self._stopping.is_set():
                 process.kill()
             await self._pass_output_on(process)
             exit_code = await process.wait()
         finally:
+            watching.cancel()
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -126,6 +140,32 @@ class WorkerProcess:
         log_event(_log, level, LogEvent.WORKER_EXITED, worker=self.number, pid=process.pid, how=exit_meaning(exit_code))
         self._move(ProcessTrigger.EXIT)
         return exit_code
+
+    async def _watch(self, process: Process, pulse: int) -> None:
+        """Kill a process without a sign of life. Looks are counted: a pause of ours is none of its own.
+
+        A process that has not given its first one is still starting, however long its imports take.
+        """
+        loop = asyncio.get_running_loop()
+        has_begun, silent_looks = False, 0
+        loop.add_reader(pulse, self._feel, pulse)
+        try:
+            while not has_no_pulse(silent_looks, self._policy):
+                self._has_pulse = False
+                await asyncio.sleep(self._policy.ping_interval_s)
+                has_begun |= self._has_pulse
+                is_silent = has_begun and not self._has_pulse and not self._stopping.is_set()
+                silent_looks = silent_looks + 1 if is_silent else 0
+            log_event(_log, logging.ERROR, LogEvent.WORKER_HUNG, worker=self.number, pid=process.pid)
+            process.kill()
+        finally:
+            loop.remove_reader(pulse)
+            os.close(pulse)
+
+    def _feel(self, pulse: int) -> None:
+        self._has_pulse = True
+        if not os.read(pulse, _CHUNK_BYTES):
+            asyncio.get_running_loop().remove_reader(pulse)  # it ends, or will have no pulse any more
 
     async def _pass_output_on(self, process: Process) -> None:
         assert process.stdout is not None

@@ -25,6 +25,7 @@ from gateway_service.worker.lanes import Lanes
 from gateway_service.worker.lateness import lateness_of
 from gateway_service.worker.once import KEEP_S, announce_store
 from gateway_service.worker.ordered import OrderedTask
+from gateway_service.worker.pulse import FeelPulse, start_pulse
 from gateway_service.worker.reading import ReadInBatches
 from gateway_service.worker.selection import check_broker, check_order, forget_lane_queues, select_queues
 from gateway_service.worker.silence import QuietNode
@@ -73,7 +74,7 @@ class Gateway:
             serialization.register()
             app.add_defaults(lambda: worker_defaults(os.environ))
         lateness_of(app)  # before the pool forks
-        app.steps["consumer"].update((DeclareSharedQueues, ReadInBatches, Lanes))
+        app.steps["consumer"].update((DeclareSharedQueues, FeelPulse, ReadInBatches, Lanes))
         celeryd_init.connect(self._prepare_worker, weak=False)
         celeryd_after_setup.connect(self._finish_setup, weak=False)
 
@@ -204,6 +205,7 @@ class Gateway:
         """Give a starting worker our queues and strategies; every task module is imported by now."""
         if instance.app is not self.app or self._steps_aside():
             return
+        start_pulse()
         try:
             self._prepare(options)
         except ConfigurationError as exc:

@@ -1,5 +1,6 @@
 """``gateway-service worker``: several workers under one supervisor, on a real RabbitMQ."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from gateway_service.errors import EX_CONFIG, EX_OK, EX_USAGE
-from tests.support.waiting import wait_until
+from gateway_service.supervisor.policy import Policy
+from gateway_service.supervisor.worker_process import WorkerProcess
+from tests.support.waiting import until, wait_until
 from tests.support.worker import RECORD_VARIABLE, ROOT, Worker, publish, take, worker_environment
 
 TASKS = "tests.support.slow_tasks"
@@ -138,3 +141,30 @@ def test_a_bad_start_ends_with_its_exit_code(arguments, environment, exit_code, 
 
     assert done.returncode == exit_code, done.stderr
     assert sentence in done.stderr
+
+
+_STAND_IN = """
+import os, pathlib, sys, time
+starts = pathlib.Path({starts!r})
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+while True:
+    os.write(int(os.environ["WORKER_PULSE_FD"]), b".")
+    print("beat", flush=True)
+    while len(starts.read_text()) == 1:
+        time.sleep(0.05)
+    time.sleep(0.05)
+"""
+
+
+async def test_a_worker_without_a_sign_of_life_is_killed_and_started_again(tmp_path):
+    starts, lines = tmp_path / "starts", []
+    policy = Policy(ping_interval_s=0.1, pulse_timeout_s=1.0, first_backoff_s=0.0)
+    command = (sys.executable, "-c", _STAND_IN.format(starts=str(starts)))
+    worker = WorkerProcess(1, (), policy=policy, print_line=lines.append, command=command)
+    running = asyncio.create_task(worker.run())
+
+    await until(lambda: len(lines) > 40)  # of which the first life had one
+
+    assert starts.read_text() == "xx"
+    worker.kill()
+    assert await running is None
