@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.waiting import wait_until
-from tests.support.worker import Worker, publish
+from tests.support.worker import Worker, publish, running_worker
 
 pytestmark = pytest.mark.slow
 
@@ -153,3 +153,24 @@ def test_what_a_killed_worker_was_at_is_done_by_another(pair):
 
     assert [len(pair.runs(dispatch_id, "over")) for dispatch_id in dispatch_ids] == [1] * 6
     assert len(pair.runs(at, "only")) == 2
+
+
+@pytest.mark.rabbitmq
+def test_without_its_store_no_run_begins_and_one_under_way_stands(rabbitmq_url, valkey, tmp_path):
+    valkey.start()
+    arguments = ("-P", "solo", "-Q", "default.ONCE")
+    with running_worker(rabbitmq_url, tmp_path, TASKS, *arguments, GATEWAY_ONCE_URL=valkey.url) as worker:
+        under_way = publish(rabbitmq_url, "ONCE", b'{"for_s":1}')
+        worker.wait_for(under_way, "only")
+        valkey.kill()
+        later = publish(rabbitmq_url, "ONCE", b"{}")
+
+        worker.wait_for(under_way, "over")
+        wait_until(lambda: f"The run {under_way}.default.{TASKS}.only:0:0 is not noted" in worker.log)
+        wait_until(lambda: f"The run {later}.default.{TASKS}.only:0:0 waits 5 s" in worker.log)
+        assert worker.runs(later, "only") == []
+
+        valkey.start()
+        worker.wait_for(later, "over")
+
+        assert len(worker.runs(later, "only")) == len(worker.runs(under_way, "only")) == 1
