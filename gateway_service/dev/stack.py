@@ -14,6 +14,7 @@ from typing import Any, Final
 from celery import Celery
 
 from gateway_service.contract import DEFAULT_GROUP, queue_name
+from gateway_service.control.plane import ControlPlane
 from gateway_service.dev.counting import EVENTS
 from gateway_service.dev.executions import EXECUTIONS_FILE_VARIABLE, ExecutionCounter, ExecutionLog
 from gateway_service.embedded import BrokerChoice, PrivateBroker, find_broker
@@ -155,7 +156,11 @@ class DevStack:
         self._progress("worker, until it answers")
         await asyncio.to_thread(self.worker.wait_until, self._worker_answers, _WORKER_START_TIMEOUT_S)
         self._progress(f"{self._config.processes} shard processes, {self._config.shards} shards")
-        self.supervisor = await self._stack.enter_async_context(Supervisor(self._options()))
+        options = self._options()
+        plane = self._stack.enter_context(ControlPlane.of(options))
+        self.supervisor = await self._stack.enter_async_context(Supervisor(options))
+        await self._stack.enter_async_context(plane.opened(self.supervisor))
+        self.control_address = plane.address
         try:
             await self.simulator.wait_for_shards(range(self._config.shards), timeout_s=_SHARDS_START_TIMEOUT_S)
         except TimeoutError:
@@ -205,6 +210,7 @@ class DevStack:
             shard_count=self._config.shards,
             processes=self._config.processes,
             intents="all",
+            control_address="127.0.0.1:0",
             log_level="warning",
         )
 

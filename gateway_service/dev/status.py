@@ -77,6 +77,7 @@ class StatusView:
         directory = self._stack.directory
         return Text.assemble(
             ("Flower     ", "bold"), f"http://127.0.0.1:{self._stack.flower_port}\n",
+            ("API        ", "bold"), f"http://{self._stack.control_address}/docs\n",
             ("Discord    ", "bold"), f"{self._stack.simulator.api_url}  (simulated)\n",
             ("broker     ", "bold"), f"{self._stack.broker.url}\n",
             ("logs       ", "bold"), f"{directory / 'service.log'}, {directory / 'worker.log'}\n",

@@ -1,6 +1,7 @@
 """A real ``celery -A gateway_service flower`` as a child process, and a headless Chromium to look at it."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ BASIC_AUTH = "--basic_auth={}:{}".format(*CREDENTIALS)
 class FlowerProcess:
     """One Flower and where it listens."""
 
-    def __init__(self, broker_url: str, directory: Path, *options: str, python: str = sys.executable) -> None:
+    def __init__(self, broker_url: str, directory: Path, *options: str, **variables: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         prefix = next((option.partition("=")[2] for option in options if option.startswith("--url_prefix")), "")
@@ -34,12 +35,11 @@ class FlowerProcess:
         self.seen: list[str] = []
         """Every reply, to search for secrets."""
         self._log = directory / f"flower-{port}.log"
-        command = [python, *celery_command()[1:], "flower", "--address=127.0.0.1", f"--port={port}", *options]
-        # Without cookies signed by a key of its own Flower asks for nothing else.
+        command = celery_command("flower", "--address=127.0.0.1", f"--port={port}", *options)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
-                env=worker_environment(broker_url, "tasks"),
+                env=worker_environment(broker_url, "tasks") | variables,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -67,14 +67,32 @@ class FlowerProcess:
 
 
 @contextmanager
-def running_flower(broker_url: str, directory: Path, *options: str, python: str = sys.executable) -> Iterator[Any]:
-    flower = FlowerProcess(broker_url, directory, *options, python=python)
+def running_flower(broker_url: str, directory: Path, *options: str, **variables: str) -> Iterator[FlowerProcess]:
+    flower = FlowerProcess(broker_url, directory, *options, **variables)
     try:
         flower.wait_until_up()
         yield flower
     finally:
         flower.process.terminate()
         flower.process.wait(15)
+
+
+def oldest_flower(directory: Path) -> Path:
+    """Install the oldest Flower that we say we work with, and nothing else, where PYTHONPATH can put it first."""
+    uv = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".tools" / "bin"))
+    if uv is None:
+        pytest.skip("uv is not installed")
+    wanted = ["--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements" / "flower-oldest.txt")]
+    done = subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(directory), *wanted],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"the oldest Flower cannot be had: {done.stderr.splitlines()[-1]}")
+    return directory
 
 
 def screenshots(tmp_path: Path) -> Path:

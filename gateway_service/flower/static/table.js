@@ -26,7 +26,7 @@ export class ShardTable {
     const heads = COLUMNS.map((column) => {
       const button = element("button", { type: "button", title: column.about }, column.title);
       button.addEventListener("click", () => this.sortBy(column));
-      column.head = element("th", { scope: "col", class: column.number ? "gw-number" : null }, button);
+      column.head = element("th", { scope: "col", "data-key": column.key, class: column.number ? "gw-number" : null }, button);
       return column.head;
     });
     byId("gw-columns").append(element("th", { class: "gw-pick" }, this.all), ...heads);

@@ -3,8 +3,10 @@
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 from celery import Celery
+from tornado.web import create_signed_value
 
 from gateway_service.protocol.constants import Opcode
 from tests.support.control_stack import ON_ANY_BROKER
@@ -12,6 +14,7 @@ from tests.support.flower import (
     BASIC_AUTH,
     CREDENTIALS,
     FlowerProcess,
+    oldest_flower,
     running_browser,
     running_flower,
     screenshots,
@@ -248,6 +251,53 @@ def test_read_only_under_a_prefix(stack, opened, tmp_path):
         assert (answer.status_code, answer.text) == (403, "Flower is read-only (--read_only)")
 
 
+@ON_ANY_BROKER
+def test_the_oldest_flower_has_the_page_too(stack, opened, pictures, tmp_path):
+    folder = oldest_flower(tmp_path / "oldest")
+    with running_flower(stack.broker_url, tmp_path, BASIC_AUTH, PYTHONPATH=str(folder)) as flower:
+        page = opened(flower)
+        all_live(page)
+        resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
+        page.get_by_label("Select shard 4").check()
+        page.get_by_role("button", name="Resume", exact=True).click()
+        page.get_by_text("1 shard asked to resume.").wait_for()
+        wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1)
+        page.screenshot(path=pictures / "shards-oldest-flower.png", full_page=True)
+        assert (folder / "flower").is_dir()
+
+
+@ON_ANY_BROKER
+def test_a_signed_in_person_needs_the_xsrf_token_of_the_page(stack, tmp_path):
+    secret = "a-key-to-sign-cookies-with"
+    options = ("--auth=ann@example.com", "--auth_provider=flower.views.auth.GoogleAuth2LoginHandler")
+    oauth = ("--oauth2_key=k", "--oauth2_secret=s", "--oauth2_redirect_uri=http://127.0.0.1/login")
+    user = create_signed_value(secret, "user", "ann@example.com").decode()
+    with (
+        running_flower(stack.broker_url, tmp_path, *options, *oauth, f"--cookie_secret={secret}") as flower,
+        httpx.Client(base_url=flower.url, cookies={"user": user}, trust_env=False, timeout=30) as ann,
+    ):
+        assert flower.request("GET", "/shards").status_code == 302
+        assert ann.get("/shards").status_code == 200
+        body = {"shard_ids": [99], "mode": "resume"}
+        same_origin = {"Sec-Fetch-Site": "same-origin"}
+        assert ann.post("/shards/restart", json=body, headers=same_origin).status_code == 403
+        answer = ann.post("/shards/restart", json=body, headers={**same_origin, "X-XSRFToken": ann.cookies["_xsrf"]})
+
+    assert "there is no shard 99" in answer.json()["failures"][0]["message"]
+
+
+@ON_ANY_BROKER
+def test_without_authentication_only_our_own_page_may_act(stack, tmp_path):
+    with running_flower(stack.broker_url, tmp_path, FLOWER_UNAUTHENTICATED_API="true") as flower:
+        assert "Flower runs without authentication" not in flower.request("GET", "/shards").text
+        body = {"shard_ids": [99], "mode": "resume"}
+        ours = flower.request("POST", "/shards/restart", json=body, headers={"Sec-Fetch-Site": "same-origin"})
+        foreign = flower.request("POST", "/shards/restart", json=body, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert "there is no shard 99" in ours.json()["failures"][0]["message"]
+    assert foreign.status_code == 403
+
+
 def fields_of(shard_id):
     return {
         "shard_id": shard_id,
@@ -256,6 +306,7 @@ def fields_of(shard_id):
         "state": "live" if shard_id % 97 else "resuming",
         "since": 1.7e9,
         "session": f"session-{shard_id}",
+        "session_since": 1.7e9,
         "latency_s": 0.04,
         "guilds": 1000 + shard_id,
         "received": 5000 + shard_id,
