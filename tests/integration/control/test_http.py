@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from gateway_service.protocol.constants import Opcode
+from gateway_service.simulator import CutChunks, LimitRequest, Moment
 from tests.support.control_stack import CONTROL_TOKEN, NUM_SHARDS, ON_ANY_BROKER, READ_TOKEN
 from tests.support.waiting import wait_until
 
@@ -85,6 +86,20 @@ def test_members_by_id(stack):
     members = stack.ok(f"POST /v1/guilds/{stack.guild_of(1)}/members", json={"user_ids": ["1"]})["result"]
 
     assert members["not_found"] == ["1"]
+
+
+@ON_ANY_BROKER
+@pytest.mark.parametrize("fault", [LimitRequest(retry_after_s=0.1), CutChunks(sent=0)], ids=["limited", "cut"])
+def test_members_are_asked_for_again_when_they_have_to_be(stack, fault):
+    asked = len(stack.simulator.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS))
+    stack.simulator_thread.call(stack.simulator.arm, fault=fault, moment=Moment.REQUEST, shard_id=2)
+
+    request = {"query": "", "limit": 3, "timeout_s": 60}
+    members = stack.ok(f"POST /v1/guilds/{stack.guild_of(2)}/members", json=request)["result"]["members"]
+
+    assert len(members) == 3
+    assert len(stack.simulator.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS)) == asked + 2
+    stack.wait_until_live()
 
 
 def test_soundboard_sounds_and_channel_info(stack):
