@@ -1,4 +1,4 @@
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 import pytest
 import redis
@@ -9,31 +9,39 @@ from tests.support.control_stack import running_stack
 REDIS_PASSWORD = "password-of-redis-0123456789"
 
 
-@pytest.fixture(scope="package", params=["rabbitmq", "redis"])
-def stack(request, tmp_path_factory):
-    """Eight shards in two supervisors, for every test of this folder: first on RabbitMQ, then on Redis.
+@pytest.fixture(scope="session")
+def stacks(rabbitmq, rabbitmq_vhosts, tmp_path_factory):
+    """Return a function that starts eight shards in two supervisors on a broker, once.
 
-    What was seen of a stack by all of its tests has no secret in it.
+    What was seen of a stack by all the tests of this folder has no secret in it.
     """
-    broker = _rabbitmq(request) if request.param == "rabbitmq" else _redis()
-    with broker as url, running_stack(url, tmp_path_factory.mktemp(request.param)) as stack:
-        yield stack
-        stack.see_everything()
-        assert stack.secrets_seen() == []
+    with ExitStack() as brokers, ExitStack() as running:
+
+        def redis_url():
+            """Return the URL of a server of our own: other tests empty theirs. Its password must not be seen."""
+            if find_valkey_server() is None:
+                pytest.skip("no Valkey or Redis server is installed on this machine")
+            broker = brokers.enter_context(PrivateValkey())
+            with redis.Redis(port=broker.port) as client:
+                client.config_set("requirepass", REDIS_PASSWORD)
+            return broker.url.replace("redis://", f"redis://:{REDIS_PASSWORD}@")
+
+        started = {}
+
+        def stack_on(broker):
+            if broker not in started:
+                rabbitmq.start()
+                url = rabbitmq_vhosts.take() if broker == "rabbitmq" else redis_url()
+                started[broker] = running.enter_context(running_stack(url, tmp_path_factory.mktemp(broker)))
+            return started[broker]
+
+        yield stack_on
+        for stack in started.values():
+            stack.see_everything()
+            assert stack.secrets_seen() == []
 
 
-@contextmanager
-def _rabbitmq(request):
-    request.getfixturevalue("rabbitmq").start()
-    yield request.getfixturevalue("rabbitmq_vhosts").take()
-
-
-@contextmanager
-def _redis():
-    """A server of its own, because other tests empty the one they share; with a password that must not be seen."""
-    if find_valkey_server() is None:
-        pytest.skip("no Valkey or Redis server is installed on this machine")
-    with PrivateValkey() as broker:
-        with redis.Redis(port=broker.port) as client:
-            client.config_set("requirepass", REDIS_PASSWORD)
-        yield broker.url.replace("redis://", f"redis://:{REDIS_PASSWORD}@")
+@pytest.fixture(scope="session", params=["rabbitmq", "redis"])
+def stack(request, stacks):
+    """The stack of each broker; see ON_ANY_BROKER for tests that need one only."""
+    return stacks(request.param)
