@@ -16,6 +16,8 @@ from gateway_service.publisher.envelope import Envelope
 from gateway_service.publisher.spool_file import BUSY, Rows, SpoolFile, move_aside
 
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
+# What stays free of the disk, a quarter of a small one; several processes write up to 4 MiB at once, and twice.
+RESERVE_BYTES: Final = 32 * 1024 * 1024
 _COPY_ROWS: Final = 2000
 _COPY_BYTES: Final = 4 * 1024 * 1024
 
@@ -76,9 +78,15 @@ class Spool:
         self._file: SpoolFile | None = None
         self._lock = Lock()
 
-    @property
-    def has_room(self) -> bool:
-        return self.size_bytes < self.max_bytes
+    def why_full(self) -> str | None:
+        """Return why nothing may be added now; None when something may."""
+        if self.size_bytes >= self.max_bytes:
+            return f"it has its {self.max_bytes} bytes"
+        # Sessions are often stored on the same disk, and they must be saved for as long as anything is received.
+        free_bytes, wanted_bytes = _room_on_disk(self.folder)
+        if free_bytes < wanted_bytes:
+            return f"its disk has {free_bytes} bytes free, and it leaves {wanted_bytes}"
+        return None
 
     @property
     def has_settled(self) -> bool:
@@ -208,6 +216,16 @@ class Spool:
     def _new_path(self) -> Path:
         first = min(self._owner.shard_ids)
         return self.folder / f"{self._owner.num_shards}-{first}-{uuid.uuid4().hex[:8]}.db"
+
+
+def _room_on_disk(folder: Path) -> tuple[int, int]:
+    """Return how many bytes are free on the disk of a folder, and how many the spool has to leave free."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        disk = os.statvfs(there)
+    except OSError:
+        return 0, 0  # whoever writes will learn why
+    return disk.f_bavail * disk.f_frsize, min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 4)
 
 
 def _first_shard(path: Path) -> tuple[int, int]:

@@ -84,8 +84,8 @@ class Spooler:
             max_bytes=outbox.max_bytes,
             stalled_s=time.monotonic() - self._progress_at,
         ):
-            if not spool.has_room:
-                self._fail(f"it has its {spool.max_bytes} bytes" if spool.max_bytes else None, LogEvent.SPOOL_FULL)
+            if (why_full := spool.why_full()) is not None:
+                self._fail(why_full if spool.max_bytes else None, LogEvent.SPOOL_FULL)
                 return
             batch = outbox.take_to_spool(BATCH_BYTES)
             if not batch:

@@ -22,9 +22,8 @@ class MemorySpool:
     def size_bytes(self):
         return sum(each.size_bytes for each in self._rows.values())
 
-    @property
-    def has_room(self):
-        return self.size_bytes < self.max_bytes
+    def why_full(self):
+        return "it is full" if self.size_bytes >= self.max_bytes else None
 
     @property
     def has_settled(self):

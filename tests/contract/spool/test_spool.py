@@ -1,8 +1,11 @@
 """What the outbox relies on, of the spool on disk and of the fake in memory."""
 
+import os
+
 import pytest
 
 from gateway_service.publisher import Owner, Spool
+from tests.support.disk import fill, small_disk
 from tests.support.publishing import make_envelope
 from tests.support.spools import MemorySpool
 
@@ -68,3 +71,14 @@ def test_it_counts_what_it_holds(spool):
 
 def test_an_empty_one_has_nothing_to_read(spool):
     assert spool.read(0, 10, ALL) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_quarter_of_a_small_disk_is_left_to_others(tmp_path):
+    with small_disk(tmp_path / "disk", size_kib=1024) as disk:
+        spool = Spool(disk / "spool", ALL, Owner(num_shards=1, shard_ids=[0], service_shard_ids=[0]))
+        before = spool.why_full()
+        filling = fill(disk)
+        assert (before, spool.why_full()) == (None, "its disk has 0 bytes free, and it leaves 262144")
+        filling.unlink()
+        assert spool.why_full() is None

@@ -203,9 +203,9 @@ def test_a_full_spool_says_so_and_settles_below_three_quarters(spools):
     size = make_envelope().size_bytes
     spool = spools(0, max_bytes=4 * size)
     rows = spool.append(of(0, 1, 2, 3, 4))
-    before = (spool.has_room, spool.has_settled)
+    before = (spool.why_full(), spool.has_settled)
 
     spool.delete({rows[0]: size})
 
-    assert before == (False, False)
-    assert (spool.has_room, spool.has_settled) == (True, True)
+    assert before == (f"it has its {4 * size} bytes", False)
+    assert (spool.why_full(), spool.has_settled) == (None, True)
