@@ -24,9 +24,9 @@ from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
 
-# What nobody subscribed to is looked at this often, and never more than a hundredth of the time.
+# What nobody subscribed to is looked at this often, and never more than a twentieth of the time.
 _UNROUTED_EVERY_S: Final = 10.0
-_PAUSE_PER_LOOK: Final = 100
+_PAUSE_PER_LOOK: Final = 20
 _LOOK_TIMEOUT_S: Final = 30.0
 
 
