@@ -30,8 +30,7 @@ HERE = Path(__file__).parent
 SECRET = "existingSecret=my-bot"
 URLS = {
     "GATEWAY_BROKER_URL": "amqp://gateway:secret@rabbitmq:5672/",
-    "GATEWAY_STATE_URL": "sqlite:////state.db",
-    "GATEWAY_ONCE_URL": "redis://:secret@redis:6379/0",
+    "GATEWAY_STATE_URL": "redis://:secret@redis:6379/0",
 }
 
 

@@ -48,12 +48,13 @@ def test_every_alert_has_a_runbook(rule):
     assert rule["labels"]["severity"] in {"critical", "warning"}
 
 
-def test_links_of_the_runbooks_lead_somewhere():
-    text = (ROOT / "docs/alerts.md").read_text("utf-8")
+@pytest.mark.parametrize("page", ["alerts.md", "deploying.md"])
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = (ROOT / "docs" / page).read_text("utf-8")
 
-    for page, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", text):
-        linked = ROOT / "docs" / page
-        assert linked.exists(), page
+    for target, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", text):
+        linked = ROOT / "docs" / (target or page)
+        assert linked.exists(), target
         headings = re.findall(r"^#+ (.*)$", linked.read_text("utf-8"), re.MULTILINE) if anchor else []
         assert not anchor or anchor in [re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings]
 

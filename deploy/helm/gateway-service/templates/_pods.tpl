@@ -71,15 +71,12 @@ secretKeyRef: { name: {{ index . 0 }}, key: {{ index . 1 }} }
 {{- end -}}
 {{- end -}}
 
-{{- define "gateway.stateUrl" -}}
-{{ include "gateway.fromSecret" (list .Values.existingSecret .Values.secretKeys.stateUrl) }}
-{{- end -}}
-
 {{/* Of gateway and workers: handlers may speak to Discord, too. */}}
 {{- define "gateway.environment" -}}
 {{- $ours := dict
   "DISCORD_TOKEN_FILE" "/run/secrets/gateway/discord-token"
   "GATEWAY_BROKER_URL" (include "gateway.brokerUrl" . | fromYaml)
+  "GATEWAY_STATE_URL" (include "gateway.fromSecret" (list .Values.existingSecret .Values.secretKeys.stateUrl) | fromYaml)
 -}}
 {{- merge $ours .Values.settings | toYaml -}}
 {{- end -}}
