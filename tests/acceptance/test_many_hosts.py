@@ -122,7 +122,7 @@ async def world(
     queues = Queues(rabbitmq_url, ["MESSAGE_CREATE"])
     simulator = Simulator(config)
     listening = broker.call(lambda: socket.create_server((broker.address, 0)))
-    with closing(Redis(store, folder / "redis")) as server:
+    with closing(queues), closing(Redis(store, folder / "redis")) as server:
         with discord.entered():
             await simulator.__aenter__()
         try:
@@ -146,6 +146,25 @@ def asked(host: Host, service: Service, path: str) -> tuple[int, str]:
             return refused.code, refused.read().decode()
 
     return host.call(ask)
+
+
+async def upgrade_and_roll_back(bot: World, services: Sequence[Service]) -> None:
+    """Go to another version host by host, as docs/deploying.md says, and back: nobody identifies, nothing is lost."""
+    simulator, identified = bot.simulator, len(bot.identified())
+    for service in (*services, *services):
+        assert await asyncio.to_thread(service.stop) == 0
+        for guild_id in simulator.guild_ids:
+            simulator.emit("MESSAGE_CREATE", guild_id=guild_id)
+        service.start()
+        await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
+    assert len(bot.identified()) == identified
+    missed = len(services) * 2 * len(simulator.guild_ids)
+
+    def arrived() -> bool:
+        bot.queues.read()
+        return len(set(bot.queues.ids)) == 1 + missed
+
+    await until(arrived)
 
 
 async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_them(
@@ -189,6 +208,7 @@ async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_th
                     await until(lambda: set(range(16)) <= bot.resumed(killed_at))
                     await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
                     assert len(bot.identified()) == SHARDS + 1
+                    await upgrade_and_roll_back(bot, (successor, upper))
                     transcript.assert_no_violations()
                     # In threads: Discord and the way to the broker are on this loop.
                     stops = [asyncio.to_thread(service.stop) for service in (successor, upper)]
