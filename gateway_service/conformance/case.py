@@ -41,8 +41,6 @@ class Case:
     config: Mapping[str, Any] = field(default_factory=dict)
     compression: Compression = "zstd-stream"
     shards: int = 1
-    in_real_time: bool = False
-    """Whether it needs so much of the processor that it would hold the others up."""
 
     async def play(self) -> Reaction:
         """Play it and return what was seen."""

@@ -110,7 +110,6 @@ _F11: Final = (
             Garble("bomb", _BOMB_BYTES),
             compression=compression,
             expected=LEFT,
-            in_real_time=True,
         )
         for compression in ("zlib-stream", "zstd-stream")
     ),

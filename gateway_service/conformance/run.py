@@ -1,4 +1,4 @@
-"""Playing the cases: most beside one another in a fast loop, then the heavy ones in an ordinary one."""
+"""Playing the cases: those of one shard beside one another in a fast loop, then those of whole processes in turn."""
 
 import asyncio
 import traceback
@@ -34,11 +34,11 @@ class Row:
 
 def run(cases: Sequence[AnyCase]) -> list[Row]:
     """Play ``cases`` and return their rows, in the same order."""
-    quick = [case for case in cases if not case.in_real_time]
-    heavy = [case for case in cases if case.in_real_time]
+    of_shards = [case for case in cases if isinstance(case, Case)]
+    of_processes = [case for case in cases if isinstance(case, ServiceCase)]
     with asyncio.Runner(loop_factory=FastLoop) as runner:
-        rows = runner.run(_play_all(quick, at_once=_AT_ONCE))
-    rows |= asyncio.run(_play_all(heavy, at_once=1))
+        rows = runner.run(_play_all(of_shards, at_once=_AT_ONCE))
+    rows |= asyncio.run(_play_all(of_processes, at_once=1))
     return [rows[case.fault, case.name] for case in cases]
 
 

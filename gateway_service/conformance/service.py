@@ -37,7 +37,6 @@ class ServiceCase:
     """Does it, and waits for the end of it."""
     shards: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
-    in_real_time: bool = True
 
     async def play(self) -> Reaction:
         """Play it and return what was seen."""

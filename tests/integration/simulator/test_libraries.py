@@ -26,7 +26,7 @@ from tests.support.node import node_modules
 
 CLIENTS = Path(__file__).parent / "clients"
 NUM_SHARDS = 2
-DEADLINE_S = 60
+DEADLINE_S = 180
 # discord.py's Client waits up to 2, 4, 8... seconds at random before it reconnects, more with every close.
 RECONNECT_DEADLINE_S = 300
 RECONNECT_POLL_S = 0.01

@@ -2,7 +2,7 @@
 "use strict";
 
 const { Client } = require("discord.js");
-const { ALL_INTENTS, main, report } = require("./reporting.cjs");
+const { ALL_INTENTS, atOnce, main, report } = require("./reporting.cjs");
 
 let client;
 
@@ -11,6 +11,7 @@ main(
     client = new Client({
       intents: ALL_INTENTS,
       rest: { api },
+      ws: { buildIdentifyThrottler: atOnce },
       shards: [...Array(num_shards).keys()],
       shardCount: num_shards,
     });

@@ -3,7 +3,7 @@
 
 const { REST } = require("@discordjs/rest");
 const { WebSocketManager, WebSocketShardEvents } = require("@discordjs/ws");
-const { ALL_INTENTS, main, report } = require("./reporting.cjs");
+const { ALL_INTENTS, atOnce, main, report } = require("./reporting.cjs");
 
 let manager;
 const guilds = new Set();
@@ -34,6 +34,7 @@ main(
       intents: ALL_INTENTS,
       shardCount: num_shards,
       rest,
+      buildIdentifyThrottler: atOnce,
     });
     manager.on(WebSocketShardEvents.Dispatch, (payload, shard) => heard(payload, shard, num_shards));
     manager.on(WebSocketShardEvents.Error, (error) => report("error", { error: String(error) }));
