@@ -59,7 +59,7 @@ Presence = Annotated[
 class UpdatePresence(Arguments):
     presence: Presence | None = None
     """Discord's presence object; null goes back to the configured one."""
-    shard_ids: Annotated[list[ShardId], Field(max_length=10_000)] | None = None
+    shard_ids: Annotated[list[ShardId], Field(min_length=1, max_length=10_000)] | None = None
     """Null means every shard."""
 
 

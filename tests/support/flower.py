@@ -73,8 +73,8 @@ def running_flower(broker_url: str, directory: Path, *options: str, **variables:
         flower.wait_until_up()
         yield flower
     finally:
-        flower.process.terminate()
-        flower.process.wait(15)
+        flower.process.kill()  # it holds nothing that a slow goodbye would save
+        flower.process.wait()
 
 
 def oldest_flower(directory: Path) -> Path:
@@ -95,10 +95,10 @@ def oldest_flower(directory: Path) -> Path:
     return directory
 
 
-def screenshots(tmp_path: Path) -> Path:
-    folder = Path(os.environ.get(SCREENSHOTS_VARIABLE) or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def take_picture(page: Any, name: str, **options: Any) -> None:
+    """Take a picture for people where they want one: rendering it costs more than the rest of a test."""
+    if folder := os.environ.get(SCREENSHOTS_VARIABLE):
+        page.screenshot(path=Path(folder) / f"{name}.png", **options)
 
 
 @contextmanager

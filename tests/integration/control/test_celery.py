@@ -1,6 +1,7 @@
 """The Celery door: ``celery inspect`` and ``celery control`` as an operator types them."""
 
 import json
+import os
 import socket
 import subprocess
 
@@ -73,7 +74,11 @@ def test_control_reaches_the_owner_and_workers_stay_silent(celery, stack, tmp_pa
     [(node, reply)] = json.loads(done.stdout)[0].items()
     assert node.startswith("gateway@")
     assert reply["ok"] == {"shard_ids": [5], "outcome": "requested"}
-    wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1)
+    wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) > resumes)
+
+
+def answered(done):
+    return None if done.returncode == os.EX_UNAVAILABLE else done
 
 
 def test_a_presence_is_set_on_every_host(ask, stack):

@@ -13,11 +13,10 @@ from tests.support.control_stack import ON_ANY_BROKER
 from tests.support.flower import (
     BASIC_AUTH,
     CREDENTIALS,
-    FlowerProcess,
     oldest_flower,
     running_browser,
     running_flower,
-    screenshots,
+    take_picture,
 )
 from tests.support.waiting import wait_until
 
@@ -65,11 +64,6 @@ def opened(browser):
     assert faults == []
 
 
-@pytest.fixture
-def pictures(tmp_path):
-    return screenshots(tmp_path)
-
-
 def all_live(page):
     page.wait_for_function("document.querySelectorAll('#gw-rows tr[data-tone=good]').length === 8")
 
@@ -78,7 +72,7 @@ def column(page, key):
     return page.eval_on_selector_all(f"#gw-rows td[data-key={key}]", "cells => cells.map(cell => cell.textContent)")
 
 
-def test_selected_shards_of_two_hosts_resume(stack, flower, opened, pictures):
+def test_selected_shards_of_two_hosts_resume(stack, flower, opened):
     page = opened(flower)
     all_live(page)
     resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
@@ -91,18 +85,18 @@ def test_selected_shards_of_two_hosts_resume(stack, flower, opened, pictures):
     wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 2)
     all_live(page)
     page.get_by_text("of 1,000").first.wait_for()
-    page.screenshot(path=pictures / "shards-light.png", full_page=True)
+    take_picture(page, "shards-light", full_page=True)
 
 
 @ON_ANY_BROKER
-def test_identify_asks_first(stack, flower, opened, pictures):
+def test_identify_asks_first(stack, flower, opened):
     page = opened(flower)
     all_live(page)
     identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
     page.get_by_label("Select shard 6").check()
 
     page.get_by_role("button", name="Identify anew…").click()
-    page.screenshot(path=pictures / "shards-confirm.png")
+    take_picture(page, "shards-confirm")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Identify anew…").click()
     page.get_by_role("button", name="Identify anew", exact=True).click()
@@ -112,7 +106,7 @@ def test_identify_asks_first(stack, flower, opened, pictures):
     all_live(page)
 
 
-def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, opened, pictures):
+def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, opened):
     page = opened(flower, scheme="dark")
     all_live(page)
 
@@ -130,7 +124,7 @@ def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, 
 
     assert wait_until(told)[0]["status"] == "dnd"
     assert page.locator("#evil").count() == 0
-    page.screenshot(path=pictures / "shards-dark.png", full_page=True)
+    take_picture(page, "shards-dark", full_page=True)
 
 
 @ON_ANY_BROKER
@@ -151,16 +145,16 @@ def test_rows_are_sorted_filtered_and_selected(flower, opened):
 
 
 @ON_ANY_BROKER
-def test_a_phone_shows_cards_and_does_not_scroll_sideways(flower, opened, pictures):
+def test_a_phone_shows_cards_and_does_not_scroll_sideways(flower, opened):
     page = opened(flower, width=390, height=844)
     all_live(page)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.locator("#gw-order").select_option("guilds")
-    page.screenshot(path=pictures / "shards-phone.png")
+    take_picture(page, "shards-phone")
 
 
-def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened, pictures):
+def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened):
     page = opened(flower)
     all_live(page)
     identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
@@ -168,7 +162,7 @@ def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened, pictures):
     page.get_by_role("button", name="Rolling restart…").click()
     page.get_by_role("button", name="Rolling restart", exact=True).click()
     page.locator("#gw-roll").wait_for()
-    page.screenshot(path=pictures / "shards-rolling.png")
+    take_picture(page, "shards-rolling")
 
     page.wait_for_function(
         "[...document.querySelectorAll('#gw-roll .gw-badge')].map(b => b.textContent).join() === 'done,done'",
@@ -324,46 +318,44 @@ def fields_of(shard_id):
     }
 
 
-def test_a_thousand_shards_are_one_table(rabbitmq_url, opened, pictures, tmp_path):
-    with running_flower(rabbitmq_url, tmp_path, BASIC_AUTH) as flower, Celery("fleet", broker=rabbitmq_url) as app:
-
-        def news(since=0):
-            return flower.request("GET", f"/shards/news?since={since}", auth=CREDENTIALS).json()
-
-        with app.connection_for_write() as connection:
-            events = app.events.Dispatcher(connection, hostname="gateway@fleet", enabled=True)
-            # A broker passes events on only to who listens already.
-            wait_until(lambda: events.send("gateway-shard", **fields_of(0)) or news()["rows"])
-            for shard_id in range(1000):
-                events.send("gateway-shard", **fields_of(shard_id))
-            wait_until(lambda: len(news()["shard_ids"]) == 1000)
-            page = opened(flower)
-            page.wait_for_function("document.querySelectorAll('#gw-rows tr').length === 1000")
-            page.locator("#gw-columns").get_by_role("button", name="Guilds").click()
-            assert column(page, "shard")[0] == "999"
-            page.screenshot(path=pictures / "shards-thousand.png")
-            known = news()
-            events.send("gateway-shard", **fields_of(7) | {"state": "FATAL", "reason": "disallowed intents"})
-            page.wait_for_selector("tr[data-shard='7'][data-tone=bad]")
-            since = f"/shards/news?since={known['version']}&epoch={known['epoch']}"
-            answer = flower.request("GET", since, auth=CREDENTIALS)
-            assert [row["shard_id"] for row in answer.json()["rows"]] == [7]
+def test_an_empty_broker_says_what_to_do_and_a_thousand_shards_are_one_table(rabbitmq_url, opened, browser, tmp_path):
+    """One Flower without authentication serves both."""
+    with running_flower(rabbitmq_url, tmp_path) as flower, Celery("fleet", broker=rabbitmq_url) as app:
+        says_what_to_do(flower, browser)
+        shows_a_thousand_shards(flower, opened, app)
 
 
-def test_an_empty_broker_says_what_to_do(rabbitmq_url, browser, pictures, tmp_path):
-    flower = FlowerProcess(rabbitmq_url, tmp_path)
-    try:
-        flower.wait_until_up()
-        page = browser.new_page()
-        page.goto(f"{flower.url}/shards")
-        page.get_by_text("No gateway answers on this broker.").wait_for()
-        page.get_by_text("Flower runs without authentication").wait_for()
-        assert flower.request("POST", "/shards/roll", json={}).status_code == 401
-        page.screenshot(path=pictures / "shards-empty.png")
-        page.close()
-    finally:
-        flower.process.terminate()
-        flower.process.wait(15)
+def says_what_to_do(flower, browser):
+    page = browser.new_page()
+    page.goto(f"{flower.url}/shards")
+    page.get_by_text("No gateway answers on this broker.").wait_for()
+    page.get_by_text("Flower runs without authentication").wait_for()
+    assert flower.request("POST", "/shards/roll", json={}).status_code == 401
+    take_picture(page, "shards-empty")
+    page.close()
+
+
+def shows_a_thousand_shards(flower, opened, app):
+    def news(since=0):
+        return flower.request("GET", f"/shards/news?since={since}").json()
+
+    with app.connection_for_write() as connection:
+        events = app.events.Dispatcher(connection, hostname="gateway@fleet", enabled=True)
+        # A broker passes events on only to who listens already.
+        wait_until(lambda: events.send("gateway-shard", **fields_of(0)) or news()["rows"])
+        for shard_id in range(1000):
+            events.send("gateway-shard", **fields_of(shard_id))
+        wait_until(lambda: len(news()["shard_ids"]) == 1000)
+        page = opened(flower)
+        page.wait_for_function("document.querySelectorAll('#gw-rows tr').length === 1000")
+        page.locator("#gw-columns").get_by_role("button", name="Guilds").click()
+        assert column(page, "shard")[0] == "999"
+        take_picture(page, "shards-thousand")
+        known = news()
+        events.send("gateway-shard", **fields_of(7) | {"state": "FATAL", "reason": "disallowed intents"})
+        page.wait_for_selector("tr[data-shard='7'][data-tone=bad]")
+        answer = flower.request("GET", f"/shards/news?since={known['version']}&epoch={known['epoch']}")
+        assert [row["shard_id"] for row in answer.json()["rows"]] == [7]
 
 
 def test_every_file_of_the_page_is_ours():

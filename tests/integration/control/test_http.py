@@ -141,6 +141,7 @@ def test_the_ledger_has_every_shard_of_this_host(stack):
         ("POST /v1/shards/1/restart?mode=sideways", None, 422, "invalid_argument"),
         ("PUT /v1/presence", {"presence": {"status": "busy"}}, 422, "invalid_argument"),
         ("PUT /v1/presence", {"presense": {}}, 422, "invalid_argument"),
+        ("PUT /v1/presence", {"presence": None, "shard_ids": []}, 422, "invalid_argument"),
         ("GET /v1/nothing", None, 404, "not_found"),
         ("DELETE /v1/shards", None, 405, "not_found"),
         ("PUT /v1/presence", {"presence": {"status": "x" * 70_000}}, 413, "too_large"),
