@@ -33,7 +33,7 @@ class RedisOnce:
             StateUnavailable: The server does not answer.
         """
         self._server = RedisServer(url, "once_url")
-        with self._server.in_use() as client:
+        with self._server.opening() as client:
             client.ping()
         self._begin = self._server.script(_BEGIN)
         self._renew = self._server.script(_RENEW)

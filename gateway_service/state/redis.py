@@ -41,7 +41,7 @@ class RedisState:
         self._take = self._server.script(TAKE)
         self._used = self._server.script(USED)
         self._claims = RedisClaims(self._server, self._key("claim", namespace.num_shards, ""))
-        with self._server.in_use() as client:
+        with self._server.opening() as client:
             client.set(self._key("epoch"), uuid.uuid4().hex, nx=True, px=_ms(SESSION_LIFE_S))
             self._epoch = client.get(self._key("epoch"))
 

@@ -53,6 +53,20 @@ class RedisServer:
         except (redis.RedisError, OSError) as exc:
             raise StateUnavailable(self._where, str(exc) or type(exc).__name__) from exc
 
+    @contextmanager
+    def opening(self) -> Iterator[redis.Redis]:
+        """Give the client for the first calls; if they fail, it is closed.
+
+        Raises:
+            StateUnavailable: The server cannot be used now.
+        """
+        try:
+            with self.in_use() as client:
+                yield client
+        except StateUnavailable:
+            self.close()
+            raise
+
     def lost(self) -> StateUnavailable:
         """Return what tells that the server has nothing any more of what was written."""
         return StateUnavailable(self._where, "it lost what it had; everything is written again")

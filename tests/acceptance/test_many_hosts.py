@@ -143,7 +143,8 @@ def asked(host: Host, service: Service, path: str) -> tuple[int, str]:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as refused:
-            return refused.code, refused.read().decode()
+            with refused:
+                return refused.code, refused.read().decode()
 
     return host.call(ask)
 
