@@ -246,7 +246,7 @@ def test_read_only_under_a_prefix(stack, opened, tmp_path):
 
 
 @ON_ANY_BROKER
-def test_the_oldest_flower_has_the_page_too(stack, opened, pictures, tmp_path):
+def test_the_oldest_flower_has_the_page_too(stack, opened, tmp_path):
     folder = oldest_flower(tmp_path / "oldest")
     with running_flower(stack.broker_url, tmp_path, BASIC_AUTH, PYTHONPATH=str(folder)) as flower:
         page = opened(flower)
@@ -256,7 +256,7 @@ def test_the_oldest_flower_has_the_page_too(stack, opened, pictures, tmp_path):
         page.get_by_role("button", name="Resume", exact=True).click()
         page.get_by_text("1 shard asked to resume.").wait_for()
         wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1)
-        page.screenshot(path=pictures / "shards-oldest-flower.png", full_page=True)
+        take_picture(page, "shards-oldest-flower", full_page=True)
         assert (folder / "flower").is_dir()
 
 
