@@ -41,7 +41,7 @@ class SessionStore(Protocol):
         Args:
             sessions: Replace those of their shards.
             forgotten: Deleted, if they are there.
-            ledgers: Replace those of their sessions.
+            ledgers: Replace those of their sessions, but one that goes on where the shard's session is refused.
 
         Returns:
             The shards whose session there is a newer one, which stays.

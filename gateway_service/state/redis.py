@@ -143,6 +143,7 @@ class RedisState:
         return (
             *(self._key("ledgers", name), self._key("ledger-ages", name), self._key("ledger-shards"), name),
             *(ledger.session, ledger.opened_at, ledger.to_json(), LEDGERS_KEPT if ledger.ended else 0),
+            self._session_key(ledger.shard_id),
         )
 
     def _session_key(self, shard_id: int) -> str:

@@ -22,7 +22,7 @@ SAVE: Final = """
         return {epoch}
     end
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
-    local at, newer = 8, {epoch}
+    local at, newer, stays = 8, {epoch}, {}
     for _ = 1, ARGV[5] do
         local key, permit, id, seq, text = unpack(ARGV, at, at + 4)
         at = at + 5
@@ -31,6 +31,7 @@ SAVE: Final = """
         if known_permit > tonumber(permit)
             or (known_permit == tonumber(permit) and known[2] == id and known_seq > tonumber(seq)) then
             newer[#newer + 1] = key
+            stays[key] = true
         else
             redis.call('HSET', key, 'permit', permit, 'id', id, 'seq', seq, 'text', text)
             redis.call('PEXPIRE', key, ARGV[3])
@@ -42,11 +43,13 @@ SAVE: Final = """
         at = at + 2
     end
     for _ = 1, ARGV[7] do
-        local key, ages, index, name, session, opened_at, text, kept = unpack(ARGV, at, at + 7)
-        at = at + 8
-        redis.call('HSET', key, session, text)
-        redis.call('ZADD', ages, opened_at, session)
-        redis.call('SADD', index, name)
+        local key, ages, index, name, session, opened_at, text, kept, of = unpack(ARGV, at, at + 8)
+        at = at + 9
+        if kept ~= '0' or not stays[of] then
+            redis.call('HSET', key, session, text)
+            redis.call('ZADD', ages, opened_at, session)
+            redis.call('SADD', index, name)
+        end
         if kept ~= '0' then
             for _, old in ipairs(redis.call('ZRANGE', ages, 0, -kept - 1)) do
                 redis.call('HDEL', key, old)

@@ -85,6 +85,7 @@ class SqliteState:
                 [
                     (bot_id, each.session, each.num_shards, each.shard_id, each.opened_at, each.to_json())
                     for each in ledgers
+                    if each.ended or each.shard_id not in newer
                 ],
             )
             self._connection.executemany(

@@ -97,6 +97,13 @@ class StateContract:
         assert [ours.load(0).seq, ours.load(1).seq] == [9, 5]
         assert late.save([session(seq=9)]) == frozenset()
 
+    def test_the_ledger_of_a_session_that_would_go_back_stays_as_well(self):
+        ours, late = self.open(BOT), self.open(BOT)
+        ours.save([session(seq=9)], ledgers=[ledger("a", seq=9)])
+        late.save([session(seq=8)], ledgers=[ledger("a", seq=8), ledger("b", seq=3, ended="lost")])
+
+        assert [(each.session, each.seq) for each in ours.ledgers()] == [("a", 9), ("b", 3)]
+
     def test_an_older_session_never_takes_the_place_of_a_newer_one(self):
         ours, late = self.open(BOT), self.open(BOT)
         newer = session(session_id="newer", seq=1, permit=8)
