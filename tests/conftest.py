@@ -18,9 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run all tests side by side, since most of them wait for programs; run what somebody asked for in one process."""
+    """Run all tests side by side, more than there are processors, since most of them wait for programs.
+
+    What somebody asked for by its path runs in one process.
+    """
     is_everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return (os.cpu_count() or 1) + 1 if is_everything else 0
+    return (os.cpu_count() or 1) + 2 if is_everything else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from gateway_service.conformance.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_S = 240
 
 

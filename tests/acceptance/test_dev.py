@@ -13,6 +13,8 @@ import pytest
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def start_dev(directory: Path, *flags: str) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "DISCORD_"))}

@@ -25,6 +25,7 @@ from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.rabbitmq,
     pytest.mark.skipif(missing_for_hosts() is not None, reason=str(missing_for_hosts())),
     pytest.mark.skipif(find_valkey_server() is None, reason="no Valkey or Redis server is installed on this machine"),

@@ -19,7 +19,7 @@ from tests.support.service import Service, running_service
 from tests.support.waiting import until
 from tests.support.worker import Worker, running_worker
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SHARDS = 4
 START_TIMEOUT_S = 90.0

@@ -28,9 +28,10 @@ def blocks(*languages):
 def commands():
     """Return every line that runs one of our programs, without prompt and comment."""
     for block in blocks("sh", "console"):
-        for line in block.values[0].splitlines():
-            words = shlex.split(line.strip().removeprefix("$ "), comments=True)
-            if words and words[0] in {"gateway-service", "./run"}:
+        for line in block.values[0].replace("\\\n", " ").splitlines():
+            command = line.strip().removeprefix("$ ")
+            if command.startswith(("gateway-service ", "./run ")):
+                words = shlex.split(command, comments=True)
                 yield pytest.param(words, id=" ".join(words))
 
 

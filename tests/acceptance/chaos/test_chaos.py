@@ -18,10 +18,10 @@ from tests.acceptance.chaos.stack import SHARDS, Stack, running_stack
 from tests.acceptance.chaos.troubles import TROUBLES, Trouble
 from tests.support.network import missing_for_namespaces
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
-# Troubles that overlap: with two streams of them hardly one passes alone.
-_STREAMS = 2
+# Troubles that overlap: with four streams of them none passes alone.
+_STREAMS = 4
 _LAST_AT_ONCE = 4
 _PAUSE_S = 2.0
 

@@ -15,7 +15,7 @@ from tests.acceptance.chaos.queues import Queues
 from tests.support.service import running_service
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.slow]
 
 SHARDS = 8
 HEARTBEAT_S = 5.0

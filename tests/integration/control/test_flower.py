@@ -20,6 +20,8 @@ from tests.support.flower import (
 )
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 NASTY = """<b id="evil">"quoted"</b> & 'tags' \\ </script>"""
 OUR_ACTION = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": CREDENTIALS}
 

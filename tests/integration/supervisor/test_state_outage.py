@@ -19,6 +19,7 @@ async def test_a_shard_process_that_meets_no_store_waits_for_it_and_resumes(conn
         async with Simulator(config) as discord, connect_to(discord, state_url=store.url, processes=2) as supervisor:
             with closing(open_state(store.url, Namespace.of(discord.token, 2))) as state:
                 await until(lambda: state.load(0))
+            await until(lambda: supervisor.snapshot().shards[0].identifies == 1)
             store.stop()
             os.kill(supervisor.snapshot().processes[0].pid, signal.SIGKILL)
             await until(lambda: supervisor.snapshot().processes[0].last_exit == "exit code 69")
