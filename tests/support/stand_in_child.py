@@ -77,6 +77,7 @@ class Child:
         if self.options.exit_with is not None:
             return self.options.exit_with
         if self.options.fatal:
+            self.report()  # what a refusal leads to depends on the other shards
             self.send("fatal", shard_id=shard_ids[0], code=self.options.fatal, reason="told to")
         if self.options.lose_gateway:
             self.send("gateway_url_request")

@@ -200,7 +200,7 @@ async def discordpy_ends_on_op_7_in_place_of_hello() -> None:
     async with Simulator(SimulatorConfig(shards=NUM_SHARDS)) as sim:
         sim.arm(AskReconnect(), Moment.HELLO)
         async with library(LIBRARIES["discord.py Client"], sim, stderr=asyncio.subprocess.DEVNULL) as client:
-            await until(lambda: any(record.kind in ("close", "lost") for record in sim.transcript))
+            await client.until("failed", 1)
         assert client.exit_code == 1
 
 

@@ -46,6 +46,14 @@ def clients(kind: str, target: Target) -> list[discord.Client]:
     return [AutoSharded(**options)]
 
 
+async def run(client: discord.Client, token: str) -> None:
+    try:
+        await client.start(token)
+    except Exception as exc:
+        report("failed", error=type(exc).__name__)
+        raise
+
+
 async def main() -> None:
     target = target_from_stdin()
     Route.BASE = target.api_url
@@ -53,7 +61,7 @@ async def main() -> None:
     running = clients(sys.argv[1], target)
     async with asyncio.TaskGroup() as tasks:
         for client in running:
-            tasks.create_task(client.start(target.token))
+            tasks.create_task(run(client, target.token))
         await stdin_closed()
         for client in running:
             await client.close()
