@@ -59,6 +59,7 @@ async def test_a_killed_child_is_replaced(supervise, journal):
         [first] = await all_running(supervisor)
         os.kill(first.pid, signal.SIGKILL)
         second = await until(lambda: next((p for p in running(supervisor) if p.pid != first.pid), None))
+        await until(lambda: len(journal("configured")) == 2)
 
     assert second.restarts == 1
     assert second.last_exit == "killed by SIGKILL"
