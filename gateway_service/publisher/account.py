@@ -15,6 +15,8 @@ class Counts:
     received: int = 0
     adopted: int = 0
     """Taken over from the spool of a process that is gone, which received them."""
+    adopted_left: int = 0
+    """Of those: still on disk."""
     published: int = 0
     filtered: int = 0
     """Not to be published."""
@@ -61,6 +63,8 @@ class Account:
     received_bytes: int = 0
     # ... these whoever holds the outbox's lock.
     adopted: int = 0
+    left_spool: int = 0
+    """Rows that the broker confirmed, which those taken over are the first of."""
     published: int = 0
     filtered: int = 0
     given_up: int = 0
@@ -101,6 +105,7 @@ class Account:
 
     def leave_spool(self, envelope: Envelope) -> None:
         """Count an envelope out of the disk: the broker has it."""
+        self.left_spool += 1
         self.spooled -= 1
         self.spooled_bytes -= envelope.size_bytes
         self.spooled_at = envelope.received_at  # they are confirmed in order, so no older one is left
@@ -142,6 +147,7 @@ class Account:
         return Counts(
             received=self.received,
             adopted=self.adopted,
+            adopted_left=min(max(0, self.adopted - self.left_spool), self.spooled),
             published=self.published,
             filtered=self.filtered,
             given_up=self.given_up,

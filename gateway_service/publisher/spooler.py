@@ -53,9 +53,16 @@ class Spooler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what the broker has not got, release the disk and end the thread. Blocks."""
+        """Write what the broker has not got and end the thread. Blocks."""
         self._stopping.set()
         self._thread.join()
+
+    def close(self) -> None:
+        """Let the next process have what is on disk; the store has to know by now how far that goes. Blocks."""
+        try:
+            self._spool.close()
+        except SpoolUnavailable as exc:
+            self._fail(str(exc), LogEvent.SPOOL_FAILED)
 
     def _run(self) -> None:
         try:
@@ -63,7 +70,6 @@ class Spooler:
                 self._work(time.monotonic())
             self._delete()
             self._write(is_last=True)
-            self._spool.close()
         except Exception as exc:  # noqa: BLE001 - handed on, not swallowed
             self.failure = exc
 

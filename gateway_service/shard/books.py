@@ -80,16 +80,18 @@ class Book:
 
     def _ledger(self, seq: int, counts: Counts) -> SessionLedger:
         before = self._before
+        # Rows that the store did not know of are counted when Discord sends the same dispatches once more.
+        unknown = min(counts.adopted_left, max(0, counts.adopted - before.spooled))
         return replace(
             before,
             seq=seq,
             heard_at=self.heard_at,
             received=before.received + counts.received,
             # What was on disk when the store was last written and is not there any more was published meanwhile.
-            published=before.published + before.spooled - counts.adopted + counts.published,
+            published=before.published + before.spooled - counts.adopted + counts.published + unknown,
             filtered=before.filtered + counts.filtered,
             given_up=before.given_up + counts.given_up,
-            spooled=counts.spooled,
+            spooled=counts.spooled - unknown,
             in_flight=before.in_flight + counts.pending,
             lost=before.lost + counts.lost,
             missing=before.missing + sum(len(hole) for hole in self._holes if hole.start <= seq),

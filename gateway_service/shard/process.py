@@ -33,7 +33,6 @@ from gateway_service.ipc.messages import (
 )
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
-from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.progress import caught_up
 from gateway_service.protocol.session import Session
@@ -44,6 +43,7 @@ from gateway_service.settings.routes import parse_routes
 from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
+from gateway_service.shard.stored import load_stored
 from gateway_service.state import Namespace, State, open_state
 from gateway_service.telemetry import LogEvent, log_event
 
@@ -95,9 +95,11 @@ class ShardProcess:
         state = await asyncio.to_thread(self._open_state)
         self._keeper = SessionKeeper(state)
         await asyncio.to_thread(self._spooler.open)
-        self._books = Books(self._outbox, await asyncio.to_thread(self._stored_ledgers, state))
-        for shard_id in self._configure.shard_ids:
-            self._shards[shard_id] = await self._make_shard(shard_id, state)
+        num_shards, shard_ids = self._configure.num_shards, self._configure.shard_ids
+        sessions, ledgers = await asyncio.to_thread(load_stored, state, num_shards, shard_ids)
+        self._books = Books(self._outbox, ledgers)
+        for shard_id in shard_ids:
+            self._shards[shard_id] = self._make_shard(shard_id, await self._caught_up(sessions.get(shard_id)))
         self._books.begin(time.time())
         self._step()
         self._spooler.start()
@@ -115,6 +117,7 @@ class ShardProcess:
             for part in parts:
                 part.cancel()
         await self._keeper.close()
+        await asyncio.to_thread(self._spooler.close)  # who takes it over has to find in the store how far it goes
         state.close()
         self._channel.send(self._make_report())  # the last numbers, flush included
         self._channel.send(Drained())
@@ -125,7 +128,7 @@ class ShardProcess:
         namespace = Namespace.of(configure.token.get_secret_value(), configure.num_shards)
         return open_state(configure.state_url.get_secret_value(), namespace)
 
-    async def _make_shard(self, shard_id: int, state: State) -> Shard:
+    def _make_shard(self, shard_id: int, session: Session | None) -> Shard:
         configure = self._configure
         machine = Machine(
             shard_id=shard_id,
@@ -135,7 +138,7 @@ class ShardProcess:
             compression=configure.compression,
             gateway_url=configure.gateway_url,
             rng=random.random,
-            session=await asyncio.to_thread(self._load_session, state, shard_id),
+            session=session,
             large_threshold=configure.large_threshold,
         )
         return Shard(
@@ -149,19 +152,14 @@ class ShardProcess:
             endings=self._endings,
         )
 
-    def _stored_ledgers(self, state: State) -> list[SessionLedger]:
-        num_shards, ours = self._configure.num_shards, self._configure.shard_ids
-        return [each for each in state.ledgers() if each.num_shards == num_shards and each.shard_id in ours]
-
-    def _load_session(self, state: State, shard_id: int) -> Session | None:
-        """Return the stored session, as far as the disk has its dispatches: these are not to be replayed."""
-        session = state.load(shard_id)
+    async def _caught_up(self, session: Session | None) -> Session | None:
+        """Return a stored session as far as the disk has its dispatches: these are not to be replayed."""
         if session is None:
             return None
-        self._keeper.permitted(shard_id, session.permit)
+        self._keeper.permitted(session.shard_id, session.permit)
         name = session_hash(session.session_id)
         try:
-            on_disk = self._spool.following(name, session.seq)
+            on_disk = await asyncio.to_thread(self._spool.following, name, session.seq)
         except SpoolUnavailable:
             return session  # the publisher will meet the same fault
         if on_disk:

@@ -135,6 +135,30 @@ def test_what_was_left_on_disk_is_published_by_the_next_process_and_counted_once
     assert process.saved().faults() == ()
 
 
+def test_rows_that_the_store_does_not_know_of_are_counted_when_discord_sends_them_again():
+    killed = Process()
+    killed.receive(2)
+    killed.publish(2)
+    stored = killed.saved()
+    killed.receive(4)
+    killed.to_disk()
+    process = Process([stored], killed.spool, seq=2)
+    adoption = Adoption(rows=(rows(4, 3, 6),), files=1)
+    process.outbox.adopt(adoption.rows, killed.spool.last_row)
+    process.books.adopted(adoption, NOW)
+    found = process.now()
+    process.receive(4)
+    process.publish(2)
+    half = process.now()
+    process.publish(2)
+    process.publish(4)
+    after = process.now()
+
+    assert (found.published, found.spooled, found.faults()) == (2, 0, ())
+    assert (half.published, half.spooled, half.in_flight, half.faults()) == (2, 0, 4, ())
+    assert (after.published, after.spooled, after.received, after.faults()) == (6, 0, 6, ())
+
+
 def test_what_was_published_after_the_last_saving_is_not_taken_for_lost():
     killed = Process()
     killed.receive(6)
