@@ -29,7 +29,6 @@ AskDiscord = Callable[[], Awaitable[GatewayInfo]]
 
 # How often it is looked what other services of the bot took, and whether the store is there at all.
 NEWS_EVERY_S: Final = 5.0
-STATE_RETRY_S: Final = 1.0
 
 
 class PermitOwner:
@@ -45,7 +44,6 @@ class PermitOwner:
         presence_of: PresenceOf,
         hand_over: HandOver,
         ask_discord: AskDiscord | None = None,
-        state_retry_s: float = STATE_RETRY_S,
     ) -> None:
         """Start with no request.
 
@@ -57,7 +55,6 @@ class PermitOwner:
             presence_of: Asked for the presence of each shard that gets a permit.
             hand_over: Hands a permit and its presence to a shard.
             ask_discord: ``GET /gateway/bot``; None when nobody may be asked.
-            state_retry_s: How long to leave a store alone that does not answer.
         """
         self._scheduler = scheduler
         self._budget = budget
@@ -66,7 +63,6 @@ class PermitOwner:
         self._presence_of = presence_of
         self._hand_over_to = hand_over
         self._ask_discord = ask_discord
-        self._state_retry_s = state_retry_s
         self._is_asking = False
         self._changed = asyncio.Event()
         self._granted: dict[int, int] = {}
@@ -206,7 +202,8 @@ class PermitOwner:
     async def _take_over_news(self) -> None:
         for identify in await self._journal.news():
             self._budget.sent(identify.shard_id, identify.num_shards, identify.at)
-        self._news_at = _now() + (NEWS_EVERY_S if self._journal.error is None else self._state_retry_s)
+        now, again_at = _now(), self._journal.again_at
+        self._news_at = again_at if again_at > now else now + NEWS_EVERY_S
 
     async def _decide(self, group: asyncio.TaskGroup) -> None:
         while due := self._scheduler.due(_now()):  # a shard that has to wait leaves its turn to the next
@@ -232,7 +229,7 @@ class PermitOwner:
 
     async def _decision(self, shard_id: int) -> Wait | KeyBusy | tuple[Grant, Taken]:
         """Decide by all that is known of the bot, and take the permit in the same step or decide anew."""
-        while self._journal.error is None:
+        while self._journal.again_at <= _now():
             decision = self._budget.decide(shard_id, _now())
             if isinstance(decision, Wait):
                 return decision
@@ -241,8 +238,9 @@ class PermitOwner:
                 return decision, answer
             if isinstance(answer, KeyBusy):
                 return answer
-            await self._take_over_news()
-        return Wait(self._news_at, WaitReason.STATE)
+            if answer is not None:
+                await self._take_over_news()
+        return Wait(self._journal.again_at, WaitReason.STATE)
 
     def _count(self, shard_id: int, now: float, *, forced: bool) -> None:
         self._waits.pop(shard_id, None)

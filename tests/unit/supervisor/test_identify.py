@@ -19,6 +19,7 @@ class MemoryPermits:
         self.shards = []
         self.settled = []
         self.is_away = False
+        self.is_full = False
         self.busy_s = {}
         self.before_take = lambda: None
 
@@ -33,6 +34,8 @@ class MemoryPermits:
     def take_permit(self, shard_id, *, max_concurrency, known):
         self.refuse_if_away()
         assert max_concurrency >= 1
+        if self.is_full:
+            raise StateUnavailable("sqlite:///full", "the disk is full; make room")
         self.before_take()
         if known < len(self.records):
             return Outdated()
@@ -89,12 +92,11 @@ class Permits:
         self.owner = PermitOwner(
             IdentifyScheduler(max_concurrency, rng=lambda: 0.0, spacing_s=spacing_s),
             budget,
-            IdentifyJournal(self.log),
+            IdentifyJournal(self.log, retry_s=0.01),
             num_shards=4,
             presence_of=presence_of or self.no_presence,
             hand_over=lambda shard_id, _number, presence: self.granted.put_nowait((shard_id, presence)),
             ask_discord=None if answers is None else self.answer,
-            state_retry_s=0.01,
         )
 
     async def answer(self):
@@ -234,6 +236,26 @@ async def test_without_the_store_nobody_identifies_and_it_is_told_once(caplog):
 
         store.is_away = False
         assert (await permits.next())[0] == 0
+        assert permits.owner.state_error is None
+
+    told = [record.message for record in caplog.records]
+    assert [told.count(name) for name in ("state.failed", "identify.waiting")] == [1, 1]
+
+
+async def test_a_store_that_can_be_read_and_not_written_is_left_alone_between_tries_and_told_once(caplog):
+    store = MemoryPermits()
+    store.is_full = True
+    async with Permits(log=store, max_concurrency=4) as permits:
+        for shard_id in range(4):
+            permits.owner.request(shard_id)
+        await permits.until(lambda: permits.owner.status().held == 4)
+        assert (
+            permits.owner.state_error
+            == "the state store at sqlite:///full is not available: the disk is full; make room"
+        )
+
+        store.is_full = False
+        assert {(await permits.next())[0] for _ in range(4)} == {0, 1, 2, 3}
         assert permits.owner.state_error is None
 
     told = [record.message for record in caplog.records]
