@@ -121,13 +121,25 @@ class Spool:
             if self._file is None:
                 return
             is_emptied = len(sizes) == self.rows
-            if not is_emptied:
+            try:
                 self._file.delete(tuple(sizes))
+            except SpoolUnavailable:
+                if not is_emptied:
+                    raise
+                self._remove_file()  # deleting rows takes room, of which a full disk has none
             self.rows -= len(sizes)
             self.size_bytes -= sum(sizes.values())
-            if is_emptied:  # deleting rows takes room, of which a full disk has none; deleting the file takes none
-                file, self._file = self._file, None
-                file.remove()
+
+    def tidy(self) -> None:
+        """Delete the file when nothing is in it."""
+        with self._lock:
+            if not self.rows:
+                self._remove_file()
+
+    def _remove_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.remove()
 
     def adopt(self) -> Adoption:
         """Take over what processes that are gone have left for this one.

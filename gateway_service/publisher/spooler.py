@@ -21,6 +21,9 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 RETRY_S: Final = 5.0
 # A disk that cannot be read for so long has lost what is on it; waiting longer would hold up everything newer.
 READ_PATIENCE_S: Final = 15.0
+# A file that is gone counts as lost while the store says that something is in it, so the store, which is written every
+# second, hears first that it is empty.
+TIDY_AFTER_S: Final = 5.0
 
 
 class Spooler:
@@ -35,7 +38,7 @@ class Spooler:
         self._thread = Thread(target=self._run, name="spooler", daemon=True)
         self._stopping = Event()
         self._confirms = 0
-        self._progress_at = time.monotonic()
+        self._progress_at = self._had_rows_at = time.monotonic()
         self._retry_at = self._adopt_at = float("-inf")
         self._unreadable_since: float | None = None
         self.adoptions: Final = deque[Adoption]()
@@ -78,6 +81,7 @@ class Spooler:
             self._confirms, self._progress_at = self._outbox.confirms, now
         self._heal_reading(now)
         self._delete()
+        self._tidy(now)
         if now >= self._adopt_at:
             self._adopt(now)
         if now >= self._retry_at:
@@ -118,6 +122,16 @@ class Spooler:
                 self._fail(str(exc), LogEvent.SPOOL_FAILED)
             else:
                 self._outbox.deleted(sizes)
+
+    def _tidy(self, now: float) -> None:
+        if self._spool.rows:
+            self._had_rows_at = now
+        elif now - self._had_rows_at >= TIDY_AFTER_S:
+            self._had_rows_at = now
+            try:
+                self._spool.tidy()
+            except SpoolUnavailable as exc:
+                self._fail(str(exc), LogEvent.SPOOL_FAILED)
 
     def _adopt(self, now: float) -> None:
         self._adopt_at = now + RETRY_S

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
-from gateway_service.publisher import Owner, Spool
+from gateway_service.publisher import Adoption, Owner, Spool
 from gateway_service.publisher.spool_file import SpoolFile
 from tests.support.publishing import make_envelope
 
@@ -74,14 +74,33 @@ def test_the_next_process_of_the_shards_takes_over_what_was_left(spools):
     assert (after.rows, after.size_bytes) == (3, 3 * make_envelope().size_bytes)
 
 
-def test_an_emptied_file_is_deleted_and_the_rows_of_the_next_one_have_larger_numbers(spools, tmp_path):
+def test_an_emptied_file_is_deleted_when_asked_for_and_the_rows_of_the_next_one_have_larger_numbers(spools, tmp_path):
     spool = spools(0)
     rows = spool.append(of(0, 1, 2))
 
     spool.delete(dict.fromkeys(rows, make_envelope().size_bytes))
+    is_there = bool(files(tmp_path))
+    spool.tidy()
 
-    assert (files(tmp_path), spool.rows, spool.size_bytes) == ([], 0, 0)
+    assert (is_there, files(tmp_path), spool.rows, spool.size_bytes) == (True, [], 0, 0)
     assert min(spool.append(of(0, 3))) > max(rows)
+
+
+def test_an_emptied_file_is_still_there_for_the_next_process_after_a_crash(spools):
+    before = spools(0)
+    rows = before.append(of(0, 1, 2))
+    before.delete(dict.fromkeys(rows, make_envelope().size_bytes))
+    die(before)
+
+    assert spools(0).adopt() == Adoption(files=1)
+
+
+def test_a_file_with_something_in_it_is_not_tidied_away(spools, tmp_path):
+    spool = spools(0)
+    spool.append(of(0, 1))
+    spool.tidy()
+
+    assert (read(spool), len(files(tmp_path))) == ([("s0", 1)], 1)
 
 
 def test_what_is_written_after_it_comes_after_it(spools):
