@@ -47,6 +47,8 @@ class PrivateBroker(ABC):
         if data_dir is None:
             data_dir = Path(tempfile.gettempdir()) / f"gateway-broker-{secrets.token_hex(8)}"
         self.data_dir = data_dir.absolute()
+        self.host = LOOPBACK
+        """The address on which it listens."""
         self.port = free_port() if port is None else port
         self._server: ServerProcess | None = None
 
@@ -156,9 +158,9 @@ class PrivateBroker(ABC):
                 return lock
 
 
-def answer_to(port: int, question: bytes, size: int) -> bytes:
-    """Return the first bytes a server on loopback answers; empty when it does not."""
-    with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
+def answer_to(host: str, port: int, question: bytes, size: int) -> bytes:
+    """Return the first bytes a server answers; empty when it does not."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1.0) as connection:
         connection.sendall(question)
         return connection.recv(size)
     return b""

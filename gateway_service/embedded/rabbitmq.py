@@ -57,7 +57,7 @@ class PrivateRabbitMQ(PrivateBroker):
 
     def url_of(self, vhost: str) -> str:
         """Return the broker URL of a virtual host."""
-        return f"amqp://{_USER}:{_USER}@{LOOPBACK}:{self.port}/{'' if vhost == '/' else vhost}"
+        return f"amqp://{_USER}:{_USER}@{self.host}:{self.port}/{'' if vhost == '/' else vhost}"
 
     def add_vhosts(self, names: Sequence[str]) -> None:
         """Create virtual hosts in which the user of :attr:`url` may do everything."""
@@ -84,7 +84,7 @@ class PrivateRabbitMQ(PrivateBroker):
             raise BrokerUnavailable("this machine", "rabbitmqctl is not installed")
         try:
             done = subprocess.run(  # noqa: S603 - RabbitMQ's own program
-                [program, "--quiet", *arguments],
+                self._command([str(program), "--quiet", *arguments]),
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -110,21 +110,29 @@ class PrivateRabbitMQ(PrivateBroker):
         program = find_rabbitmq()
         if program is None:
             raise BrokerUnavailable("this machine", "no RabbitMQ server is installed")
-        (self.data_dir / "rabbitmq.conf").write_text(_CONFIGURATION.format(host=LOOPBACK, port=self.port))
+        (self.data_dir / "rabbitmq.conf").write_text(self._configuration())
         (self.data_dir / "enabled_plugins").write_text("[].\n")
         self._start_epmd()
-        return ServerProcess([str(program)], self._environment(), self.data_dir / "rabbitmq.log", [lock])
+        command = self._command([str(program)])
+        return ServerProcess(command, self._environment(), self.data_dir / "rabbitmq.log", [lock])
 
     def _is_serving(self) -> bool:
         # The listener opens at the end of the boot; the first frame is Connection.Start.
-        return answer_to(self.port, _PROTOCOL_HEADER, 1) == _METHOD_FRAME
+        return answer_to(self.host, self.port, _PROTOCOL_HEADER, 1) == _METHOD_FRAME
+
+    def _command(self, argv: Sequence[str]) -> list[str]:
+        """Return a command line that runs one of the node's programs."""
+        return list(argv)
+
+    def _configuration(self) -> str:
+        return _CONFIGURATION.format(host=self.host, port=self.port)
 
     def _start_epmd(self) -> None:
         # Without it the server starts a daemon that stays behind when the server is gone.
         epmd = shutil.which("epmd")
         if epmd is None:
             raise BrokerUnavailable("this machine", "Erlang's epmd, which RabbitMQ needs, is not on PATH")
-        argv = [epmd, "-port", str(self._epmd_port), "-address", LOOPBACK]
+        argv = self._command([epmd, "-port", str(self._epmd_port), "-address", LOOPBACK])
         self._epmd = ServerProcess(argv, self._environment(), self.data_dir / "epmd.log")
 
     def _stop_epmd(self) -> None:

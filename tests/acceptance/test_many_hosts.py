@@ -1,7 +1,6 @@
-"""One bot on several hosts, each with its own address: they share a broker, a Redis, and Discord's patience."""
+"""One bot on several hosts, each with its own address, as have its broker, its Redis and Discord."""
 
 import asyncio
-import socket
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -9,18 +8,15 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
 import pytest
-import redis
 
-from gateway_service.embedded import PrivateRabbitMQ, find_valkey_server
-from gateway_service.embedded.process import ServerProcess
+from gateway_service.embedded import find_rabbitmq, find_valkey_server
 from gateway_service.protocol.constants import IDENTIFY_WINDOW_S, Opcode
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.acceptance.chaos.queues import Queues
+from tests.support.host_servers import HostRabbitMQ, HostRedis
 from tests.support.hosts import Host, Hosts, missing_for_hosts
-from tests.support.relay import Relay
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
@@ -28,6 +24,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.rabbitmq,
     pytest.mark.skipif(missing_for_hosts() is not None, reason=str(missing_for_hosts())),
+    pytest.mark.skipif(find_rabbitmq() is None, reason="no RabbitMQ server is installed on this machine"),
     pytest.mark.skipif(find_valkey_server() is None, reason="no Valkey or Redis server is installed on this machine"),
 ]
 
@@ -40,9 +37,9 @@ class World:
     """What the services of the bot find."""
 
     simulator: Simulator
-    broker_url: str
-    redis: "Redis"
-    queues: Queues
+    broker: HostRabbitMQ
+    redis: HostRedis
+    queues: "HostQueues"
     folder: Path
 
     @contextmanager
@@ -50,7 +47,7 @@ class World:
         """Run a service on a host of its own; the folder is of that host alone."""
         with running_service(
             self.simulator,
-            self.broker_url,
+            self.broker.url,
             self.folder / host.namespace,
             *("--shard-count", str(SHARDS), "--shards", shards, "--processes", "1"),
             environment={"GATEWAY_STATE_URL": self.redis.url},
@@ -67,70 +64,39 @@ class World:
         resumes = self.simulator.transcript.payloads(Opcode.RESUME)
         return {shards.get(record.data["session_id"]) for record in resumes if record.at >= since}
 
-    def published_one(self) -> bool:
-        self.queues.read()
-        return len(self.queues.ids) == 1
 
+class HostQueues:
+    """What has reached the broker for good, read on its own host."""
 
-class Redis:
-    """A server that keeps nothing when it ends."""
+    def __init__(self, host: Host, broker_url: str) -> None:
+        self._host = host
+        self._queues = host.call(lambda: Queues(broker_url, ["MESSAGE_CREATE"]))
 
-    def __init__(self, host: Host, folder: Path) -> None:
-        self.host = host
-        self.url = f"redis://{host.address}:6379/0"
-        self._folder = folder
-        folder.mkdir()
-        self._start()
-
-    def _start(self) -> None:
-        options = {"bind": self.host.address, "protected-mode": "no", "save": "", "dir": str(self._folder)}
-        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-        command = self.host.command([str(find_valkey_server()), *arguments])
-        self._server = ServerProcess(command, {}, self._folder / "redis.log")
-        self._server.wait_until(self._is_serving, timeout_s=20)
-
-    def _is_serving(self) -> bool:
-        try:
-            return self.sessions() >= 0
-        except redis.ConnectionError:
-            return False
-
-    def restart_empty(self) -> None:
-        self._server.kill()
-        self._start()
+    def read(self) -> list[str]:
+        """Return the ids of all messages so far."""
+        self._host.call(self._queues.read)
+        return self._queues.ids
 
     def close(self) -> None:
-        self._server.kill()
-
-    def sessions(self) -> int:
-        """Return how many sessions it has."""
-
-        def count() -> int:
-            with redis.Redis.from_url(self.url) as client:
-                return len(client.keys("gateway:*:session:*"))
-
-        return self.host.call(count)
+        self._queues.close()
 
 
 @asynccontextmanager
-async def world(
-    hosts: Sequence[Host], rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, folder: Path
-) -> AsyncIterator[World]:
-    broker, store, discord = hosts
+async def world(hosts: Sequence[Host], folder: Path) -> AsyncIterator[World]:
+    between, store, discord = hosts
     config = SimulatorConfig(
         host=discord.address, resume_host=discord.address, shards=SHARDS, guilds=SHARDS, max_concurrency=KEYS
     )
-    queues = Queues(rabbitmq_url, ["MESSAGE_CREATE"])
     simulator = Simulator(config)
-    listening = broker.call(lambda: socket.create_server((broker.address, 0)))
-    with closing(queues), closing(Redis(store, folder / "redis")) as server:
+    with (
+        HostRabbitMQ(between, folder / "rabbitmq") as broker,
+        closing(HostRedis(store, folder / "redis")) as server,
+        closing(HostQueues(between, broker.url)) as queues,
+    ):
         with discord.entered():
             await simulator.__aenter__()
         try:
-            async with Relay(listening, rabbitmq.port) as relay:
-                there = f"guest:guest@{broker.address}:{relay.port}"
-                broker_url = urlsplit(rabbitmq_url)._replace(netloc=there).geturl()
-                yield World(simulator, broker_url, server, queues, folder)
+            yield World(simulator, broker, server, queues, folder)
         finally:
             await simulator.__aexit__(None, None, None)
 
@@ -161,20 +127,13 @@ async def upgrade_and_roll_back(bot: World, services: Sequence[Service]) -> None
         await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
     assert len(bot.identified()) == identified
     missed = len(services) * 2 * len(simulator.guild_ids)
-
-    def arrived() -> bool:
-        bot.queues.read()
-        return len(set(bot.queues.ids)) == 1 + missed
-
-    await until(arrived)
+    await until(lambda: len(set(bot.queues.read())) == 1 + missed)
 
 
-async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_them(
-    rabbitmq: PrivateRabbitMQ, rabbitmq_url: str, tmp_path: Path
-) -> None:
+async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_them(tmp_path: Path) -> None:
     with Hosts(6) as hosts:
         first, second, spare, *others = hosts.hosts
-        async with world(others, rabbitmq, rabbitmq_url, tmp_path) as bot:
+        async with world(others, tmp_path) as bot:
             simulator, transcript = bot.simulator, bot.simulator.transcript
             with bot.service(first, "0-15") as lower, bot.service(second, "16-31") as upper:
                 # Each key belongs to a shard of both.
@@ -192,7 +151,7 @@ async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_th
                 assert asked(first, lower, "/readyz")[0] == 503
                 assert "the state store at redis://" in asked(first, lower, "/readyz")[1]
                 simulator.emit("MESSAGE_CREATE", guild_id=simulator.guild_ids[0])
-                await until(bot.published_one)
+                await until(lambda: len(bot.queues.read()) == 1)
                 await until(lambda: 20 in bot.resumed(cut_at))
                 assert len(bot.identified()) == SHARDS
 
