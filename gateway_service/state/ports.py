@@ -124,7 +124,19 @@ class DesiredState(Protocol):
 
 
 class State(SessionStore, Ledger, IdentifyPermits, DesiredState, Protocol):
-    """One open store."""
+    """One open store.
+
+    A store that lost everything raises StateUnavailable once to each who has it open, so that everybody writes again
+    what they hold.
+    """
+
+    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None:
+        """Add what the store may have lost, in one transaction; what it has stays.
+
+        Args:
+            identifies: Permits of the bot. The key of a young one is taken until it must have been used.
+            desired: Values by name.
+        """
 
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:
         """Take these shards for this process until it ends or closes the store.

@@ -11,7 +11,7 @@ from gateway_service.state.limits import HELD_S, LEDGERS_KEPT, MAX_IDENTIFIES, r
 from gateway_service.state.namespace import Namespace
 from gateway_service.state.ports import Forgotten, IdentifyRecord, KeyBusy, Outdated, PermitAnswer, Taken
 from gateway_service.state.redis_claims import RedisClaims
-from gateway_service.state.redis_scripts import IDENTIFIES, SAVE, TAKE, USED
+from gateway_service.state.redis_scripts import IDENTIFIES, RESTORE, SAVE, TAKE, USED
 from gateway_service.state.redis_server import RedisServer
 
 _DAY_S: Final = 86_400.0
@@ -39,6 +39,7 @@ class RedisState:
         self._save = self._server.script(SAVE)
         self._identifies = self._server.script(IDENTIFIES)
         self._take = self._server.script(TAKE)
+        self._restore = self._server.script(RESTORE)
         self._used = self._server.script(USED)
         self._claims = RedisClaims(self._server, self._key("claim", namespace.num_shards, ""))
         with self._server.opening() as client:
@@ -63,18 +64,9 @@ class RedisState:
         ]
         gone = [(self._session_key(each.shard_id), each.permit) for each in forgotten]
         accounts = [self._row_of(each) for each in ledgers]
-        with self._server.in_use():
-            epoch, *newer = self._save(
-                keys=[self._key("epoch")],
-                args=[
-                    *(self._epoch, uuid.uuid4().hex, _ms(SESSION_LIFE_S), _ms(LEDGER_LIFE_S)),
-                    *(len(rows), len(gone), len(accounts)),
-                    *(field for row in (*rows, *gone, *accounts) for field in row),
-                ],
-            )
-        if epoch != self._epoch:
-            self._epoch = epoch
-            raise self._server.lost()
+        counts = (len(rows), len(gone), len(accounts))
+        fields = (field for row in (*rows, *gone, *accounts) for field in row)
+        newer = self._run(self._save, [], [_ms(LEDGER_LIFE_S), *counts, *fields])
         return frozenset(int(key.rpartition(b":")[2]) for key in newer)
 
     def ledgers(self) -> list[SessionLedger]:
@@ -88,8 +80,7 @@ class RedisState:
         return sorted(known, key=lambda each: (each.num_shards, each.shard_id, each.opened_at))
 
     def identifies(self, after: int = 0) -> Sequence[IdentifyRecord]:
-        with self._server.in_use():
-            now_us, members = self._identifies(keys=[self._key("identifies")], args=[after])
+        now_us, members = self._run(self._identifies, ["identifies"], [after])
         records = (map(int, member.split(b":")) for member in members)
         return [
             # A number is the time of its permit, as far as the clock was never set back.
@@ -98,14 +89,8 @@ class RedisState:
         ]
 
     def take_permit(self, shard_id: int, *, max_concurrency: int, known: int) -> PermitAnswer:
-        with self._server.in_use():
-            answer, *number = self._take(
-                keys=[self._key("identifies"), self._key("permits")],
-                args=[
-                    *(shard_id, self._namespace.num_shards, max_concurrency, known),
-                    *(_us(HELD_S), _ms(IDENTIFIES_LIFE_S), MAX_IDENTIFIES),
-                ],
-            )
+        wish = (shard_id, self._namespace.num_shards, max_concurrency, known)
+        answer, *number = self._run(self._take, ["identifies"], [*wish, _ms(IDENTIFIES_LIFE_S), MAX_IDENTIFIES])
         if answer == b"outdated":
             return Outdated()
         return Taken(int(number[0])) if answer == b"taken" else KeyBusy(int(number[0]) / 1e6)
@@ -131,12 +116,30 @@ class RedisState:
                     transaction.hset(self._key("desired"), name, value)
             transaction.execute()
 
+    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None:
+        records = [(each.shard_id, each.num_shards, each.number) for each in identifies]
+        fields = (field for row in (*records, *desired.items()) for field in row)
+        self._run(self._restore, ["identifies", "desired"], [_ms(IDENTIFIES_LIFE_S), len(records), *fields])
+
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:
         return self._claims.take(shard_ids)
 
     def close(self) -> None:
         self._claims.close()
         self._server.close()
+
+    def _run(self, script: Any, keys: Iterable[str], args: Iterable[object]) -> list[Any]:
+        """Call a script that begins with the check of the epoch; return what it answers behind it."""
+        check = (self._epoch, uuid.uuid4().hex, _ms(SESSION_LIFE_S), _us(IDENTIFY_SPACING_S), _us(HELD_S))
+        answer: list[Any]
+        with self._server.in_use():
+            epoch, *answer = script(
+                keys=[self._key("epoch"), self._key("permits"), *map(self._key, keys)], args=[*check, *args]
+            )
+        if epoch != self._epoch:
+            self._epoch = epoch
+            raise self._server.lost()
+        return answer
 
     def _row_of(self, ledger: SessionLedger) -> tuple[Any, ...]:
         name = f"{ledger.num_shards}:{ledger.shard_id}"

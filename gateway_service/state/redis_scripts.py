@@ -8,22 +8,35 @@ _NOW: Final = """
     local function whole(number) return string.format('%.0f', number) end
 """
 
-# KEYS: epoch. ARGV: the epoch that the caller knows, a new one, life of sessions, life of ledgers (both ms), number of
-# sessions, of forgotten ones, of ledgers; then for each session its key, permit, id, sequence and text; for each
-# forgotten one its key and permit; for each ledger its key, the key of the ages, the index, its name in there, its
-# session, when that was opened, its text and how many to keep, which is 0 while it is not ended.
-SAVE: Final = """
-    local epoch = redis.call('GET', KEYS[1])
+# KEYS: epoch, permits. ARGV: the epoch that the caller knows, a new one, its life (ms), spacing (us), for how long a
+# key may be taken (us). Returns the epoch of the server alone when it lost what it had. Then nobody gets a permit until
+# all services have noticed, which they do within the spacing, and have written their permits again.
+_EPOCH: Final = (
+    _NOW
+    + """
+    local epoch, held_us = redis.call('GET', KEYS[1]), tonumber(ARGV[5])
     if epoch ~= ARGV[1] then
         if not epoch then
             epoch = ARGV[2]
             redis.call('SET', KEYS[1], epoch, 'PX', ARGV[3])
         end
+        redis.call('ZADD', KEYS[2], whole(now_us + ARGV[4]), 'all')
+        redis.call('PEXPIRE', KEYS[2], held_us / 1000)
         return {epoch}
     end
+"""
+)
+
+# KEYS: epoch, permits. ARGV: as above; then life of ledgers (ms), number of sessions, of forgotten ones, of ledgers;
+# then for each session its key, permit, id, sequence and text; for each forgotten one its key and permit; for each
+# ledger its key, the key of the ages, the index, its name in there, its session, when that was opened, its text and how
+# many to keep, which is 0 while it is not ended.
+SAVE: Final = (
+    _EPOCH
+    + """
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
-    local at, newer, stays = 8, {epoch}, {}
-    for _ = 1, ARGV[5] do
+    local at, newer, stays = 10, {epoch}, {}
+    for _ = 1, ARGV[7] do
         local key, permit, id, seq, text = unpack(ARGV, at, at + 4)
         at = at + 5
         local known = redis.call('HMGET', key, 'permit', 'id', 'seq')
@@ -37,12 +50,12 @@ SAVE: Final = """
             redis.call('PEXPIRE', key, ARGV[3])
         end
     end
-    for _ = 1, ARGV[6] do
+    for _ = 1, ARGV[8] do
         local known_permit = redis.call('HGET', ARGV[at], 'permit')
         if known_permit and tonumber(known_permit) <= tonumber(ARGV[at + 1]) then redis.call('DEL', ARGV[at]) end
         at = at + 2
     end
-    for _ = 1, ARGV[7] do
+    for _ = 1, ARGV[9] do
         local key, ages, index, name, session, opened_at, text, kept, of = unpack(ARGV, at, at + 8)
         at = at + 9
         if kept ~= '0' or not stays[of] then
@@ -56,43 +69,66 @@ SAVE: Final = """
                 redis.call('ZREM', ages, old)
             end
         end
-        for _, each in ipairs({key, ages, index}) do redis.call('PEXPIRE', each, ARGV[4]) end
+        for _, each in ipairs({key, ages, index}) do redis.call('PEXPIRE', each, ARGV[6]) end
     end
     return newer
 """
+)
 
-# KEYS: identifies. ARGV: the highest number that the caller knows.
+# KEYS: epoch, permits, identifies. ARGV: as above; then the highest number that the caller knows.
 IDENTIFIES: Final = (
-    _NOW
+    _EPOCH
     + """
-    return {whole(now_us), redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf')}
+    return {epoch, whole(now_us), redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[6], '+inf')}
 """
 )
 
-# KEYS: identifies, permits. ARGV: shard, shard count, max_concurrency, the highest number that the caller knows, for
-# how long the key is taken (us), life of a record (ms), how many are kept.
+# KEYS: epoch, permits, identifies. ARGV: as above; then shard, shard count, max_concurrency, the highest number that
+# the caller knows, life of a record (ms), how many are kept.
 TAKE: Final = (
-    _NOW
+    _EPOCH
     + """
-    local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-    local known = math.max(tonumber(last or 0), tonumber(ARGV[4]))
-    if known > tonumber(ARGV[4]) then return {'outdated'} end
-    local held_us = tonumber(ARGV[5])
+    local last = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
+    local known = math.max(tonumber(last or 0), tonumber(ARGV[9]))
+    if known > tonumber(ARGV[9]) then return {epoch, 'outdated'} end
     redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', whole(now_us))
     redis.call('ZREMRANGEBYSCORE', KEYS[2], '(' .. whole(now_us + held_us), '+inf')  -- the clock was set back
     local taken, free_at = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), 0
     for i = 1, #taken, 2 do
-        local shard = tonumber(string.match(taken[i], '^%d+'))
-        if shard % ARGV[3] == ARGV[1] % ARGV[3] then free_at = math.max(free_at, tonumber(taken[i + 1])) end
+        local shard = string.match(taken[i], '^%d+')
+        if not shard or shard % ARGV[8] == ARGV[6] % ARGV[8] then
+            free_at = math.max(free_at, tonumber(taken[i + 1]))
+        end
     end
-    if free_at > 0 then return {'busy', whole(free_at - now_us)} end
+    if free_at > 0 then return {epoch, 'busy', whole(free_at - now_us)} end
     local number = whole(math.max(known + 1, now_us))
-    redis.call('ZADD', KEYS[1], number, ARGV[1] .. ':' .. ARGV[2] .. ':' .. number)
-    redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[7] - 1)
-    redis.call('PEXPIRE', KEYS[1], ARGV[6])
-    redis.call('ZADD', KEYS[2], whole(now_us + held_us), ARGV[1] .. ':' .. number)
+    redis.call('ZADD', KEYS[3], number, ARGV[6] .. ':' .. ARGV[7] .. ':' .. number)
+    redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -ARGV[11] - 1)
+    redis.call('PEXPIRE', KEYS[3], ARGV[10])
+    redis.call('ZADD', KEYS[2], whole(now_us + held_us), ARGV[6] .. ':' .. number)
     redis.call('PEXPIRE', KEYS[2], held_us / 1000)
-    return {'taken', number}
+    return {epoch, 'taken', number}
+"""
+)
+
+# KEYS: epoch, permits, identifies, desired. ARGV: as above; then life of a record (ms) and the number of records; for
+# each its shard, shard count and number; then names and values that are desired. What is there stays.
+RESTORE: Final = (
+    _EPOCH
+    + """
+    local at = 8
+    for _ = 1, ARGV[7] do
+        local shard, count, number = unpack(ARGV, at, at + 2)
+        at = at + 3
+        local is_lost = redis.call('ZADD', KEYS[3], 'NX', number, shard .. ':' .. count .. ':' .. number) == 1
+        redis.call('PEXPIRE', KEYS[3], ARGV[6])
+        if is_lost and number + held_us > now_us then
+            redis.call('ZADD', KEYS[2], 'NX', whole(number + held_us), shard .. ':' .. number)
+            redis.call('PEXPIRE', KEYS[2], held_us / 1000)
+        end
+    end
+    for i = at, #ARGV, 2 do redis.call('HSETNX', KEYS[4], ARGV[i], ARGV[i + 1]) end
+    return {epoch}
 """
 )
 

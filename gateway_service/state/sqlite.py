@@ -169,6 +169,21 @@ class SqliteState:
                 [(bot_id, name, value) for name, value in changes.items() if value is not None],
             )
 
+    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None:
+        bot_id, now = self._namespace.bot_id, time.time()
+        with self._in_use(), transaction(self._connection):
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO identifies VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (each.number, bot_id, each.num_shards, each.shard_id, now - each.age_s, now - each.age_s + HELD_S)
+                    for each in identifies
+                ],
+            )
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO desired VALUES (?, ?, ?)",
+                [(bot_id, name, value) for name, value in desired.items()],
+            )
+
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:
         with self._in_use():
             if self._claims is None:

@@ -17,9 +17,10 @@ from gateway_service.protocol.identify import IdentifyScheduler
 from gateway_service.settings import GatewayOptions, Routes
 from gateway_service.state import Namespace, SessionStore, State, bot_id_of, open_state
 from gateway_service.supervisor.broker_check import Connect, check_broker
+from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info, start_limit_of
 from gateway_service.supervisor.gateway_watch import GatewayWatch
-from gateway_service.supervisor.identify import HandOver, PermitOwner, PresenceOf
+from gateway_service.supervisor.identify import HandOver, PermitOwner
 from gateway_service.supervisor.identify_journal import IdentifyJournal
 from gateway_service.supervisor.plan import as_ranges, processes_for, shards_to_run
 from gateway_service.supervisor.policy import GiveUp
@@ -51,6 +52,11 @@ class Bootstrap:
     presence: PresenceProvider
     state: State
     """Open; whoever holds this closes it."""
+
+    @property
+    def shard_ids(self) -> tuple[int, ...]:
+        """The shards of all processes."""
+        return tuple(shard_id for block in self.blocks for shard_id in block)
 
 
 async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker: Connect) -> Bootstrap:
@@ -105,7 +111,7 @@ def configuration(
         outbox_max_bytes=options.outbox_max_bytes,
         spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),
         spool_max_bytes=options.spool_max_bytes,
-        service_shard_ids=tuple(shard_id for block in plan.blocks for shard_id in block),
+        service_shard_ids=plan.shard_ids,
         tracing=options.tracing,
         log_level=options.log_level,
         log_format=options.log_format,
@@ -130,7 +136,7 @@ def make_gateway_watch(
 
 
 def make_permits(
-    options: GatewayOptions, plan: Bootstrap, gateway: GatewayWatch, presence_of: PresenceOf, hand_over: HandOver
+    options: GatewayOptions, plan: Bootstrap, gateway: GatewayWatch, desired: Desired, hand_over: HandOver
 ) -> PermitOwner:
     """Return the owner of the identify permits; without an answer of Discord's in the pace of every bot."""
     info = plan.info
@@ -145,9 +151,9 @@ def make_permits(
     return PermitOwner(
         IdentifyScheduler(1 if info is None else info.max_concurrency, rng=random.random),
         budget,
-        IdentifyJournal(plan.state),
+        IdentifyJournal(plan.state, plan.num_shards, partial(desired.kept_for, plan.shard_ids, plan.num_shards)),
         num_shards=plan.num_shards,
-        presence_of=presence_of,
+        presence_of=desired.presence_of,
         hand_over=hand_over,
         ask_discord=None if info is None else gateway.ask,
     )

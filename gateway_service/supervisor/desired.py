@@ -1,7 +1,7 @@
 """What operators want the bot to show and where it shall be: kept in the store, applied after each new IDENTIFY."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -40,6 +40,17 @@ class Desired:
     def voice_states(self) -> Mapping[int, dict[str, Any]]:
         """Return ``d`` of op 4 for each guild in which the bot shall be in a voice channel."""
         return self._voice_states
+
+    def kept_for(self, shard_ids: Iterable[int], num_shards: int) -> dict[str, str]:
+        """Return what is kept for these shards, as the store has it."""
+        ours = set(shard_ids)
+        presences = {f"{_PRESENCE}{shard_id}": data for shard_id, data in self._presences.items() if shard_id in ours}
+        voice_states = {
+            f"{_VOICE}{guild_id}": data
+            for guild_id, data in self._voice_states.items()
+            if shard_id_of(guild_id, num_shards) in ours
+        }
+        return {name: orjson.dumps(data).decode() for name, data in (presences | voice_states).items()}
 
     def is_kept_for(self, shard_id: int, num_shards: int) -> bool:
         """Tell whether an operator's wish for a shard is kept."""

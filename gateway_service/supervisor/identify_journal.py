@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from gateway_service.errors import StateUnavailable
-from gateway_service.state import IdentifyPermits, PermitAnswer, Taken
+from gateway_service.protocol.constants import IDENTIFY_DAY_S
+from gateway_service.state import IdentifyPermits, IdentifyRecord, PermitAnswer, Taken
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -19,10 +21,17 @@ RETRY_S: Final = 1.0
 _Result = TypeVar("_Result")
 
 
+class Permits(IdentifyPermits, Protocol):
+    """What the journal needs of the store. See :class:`gateway_service.state.State`."""
+
+    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PastIdentify:
-    """An IDENTIFY that an earlier process or another service of the bot sent."""
+    """An IDENTIFY of any service of the bot."""
 
+    number: int
     shard_id: int
     num_shards: int
     at: float
@@ -30,10 +39,27 @@ class PastIdentify:
 
 
 class IdentifyJournal:
-    """Takes permits from the store and reads which ones others took. One task asks; anybody may settle a permit."""
+    """Takes permits from the store and reads which ones others took. One task asks; anybody may settle a permit.
 
-    def __init__(self, permits: IdentifyPermits, retry_s: float = RETRY_S) -> None:
+    Nobody knows what a store has that was away. So the first question to one that is back tells it everything again.
+    """
+
+    def __init__(
+        self, permits: Permits, num_shards: int, desired: Callable[[], Mapping[str, str]], retry_s: float = RETRY_S
+    ) -> None:
+        """Begin with nothing known.
+
+        Args:
+            permits: The store.
+            num_shards: Of the bot.
+            desired: What operators want of our own shards, as the store shall have it.
+            retry_s: How long to leave a store alone that does not answer.
+        """
         self._permits = permits
+        self._num_shards = num_shards
+        self._desired = desired
+        self._known: deque[PastIdentify] = deque()
+        """Those of the last day, in order."""
         self._retry_s = retry_s
         self._read_up_to = 0
         self._cannot_write = False
@@ -46,11 +72,10 @@ class IdentifyJournal:
     async def news(self) -> list[PastIdentify]:
         """Return what others took since the last call, or nothing; the first time it is everything there is."""
         records = await self._ask(lambda: self._permits.identifies(self._read_up_to))
-        if not records:
-            return []
-        self._read_up_to = records[-1].number
-        now = asyncio.get_running_loop().time()
-        return [PastIdentify(record.shard_id, record.num_shards, now - record.age_s) for record in records]
+        now = _now()
+        news = [PastIdentify(each.number, each.shard_id, each.num_shards, now - each.age_s) for each in records or ()]
+        self._know(news)
+        return news
 
     async def take(self, shard_id: int, max_concurrency: int) -> PermitAnswer | None:
         """Ask for a permit, by what :meth:`news` told so far; None when the store does not answer."""
@@ -59,7 +84,7 @@ class IdentifyJournal:
             is_write=True,
         )
         if isinstance(answer, Taken):
-            self._read_up_to = answer.number
+            self._know([PastIdentify(answer.number, shard_id, self._num_shards, _now())])
         return answer
 
     async def settle(self, shard_id: int, number: int, *, is_used: bool) -> None:
@@ -67,11 +92,20 @@ class IdentifyJournal:
         settle = self._permits.permit_used if is_used else self._permits.permit_unused
         await self._ask(lambda: settle(shard_id, number))
 
+    def _know(self, identifies: Sequence[PastIdentify]) -> None:
+        self._known.extend(identifies)
+        while self._known and self._known[0].at < _now() - IDENTIFY_DAY_S:
+            self._known.popleft()
+        if identifies:
+            self._read_up_to = identifies[-1].number
+
     async def _ask(self, question: Callable[[], _Result], *, is_write: bool = False) -> _Result | None:
         try:
+            if self.error is not None and (is_write or not self._cannot_write):
+                await self._restore()
             answer = await asyncio.to_thread(question)
         except StateUnavailable as exc:
-            self.again_at = asyncio.get_running_loop().time() + self._retry_s
+            self.again_at = _now() + self._retry_s
             self._cannot_write |= is_write
             if self.error is None:
                 log_event(_log, logging.ERROR, LogEvent.STATE_FAILED, reason=str(exc))
@@ -81,3 +115,12 @@ class IdentifyJournal:
             self.error, self._cannot_write = None, False
             log_event(_log, logging.INFO, LogEvent.STATE_BACK)
         return answer
+
+    async def _restore(self) -> None:
+        now = _now()
+        known = [IdentifyRecord(each.number, each.shard_id, each.num_shards, now - each.at) for each in self._known]
+        await asyncio.to_thread(self._permits.restore, known, self._desired())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

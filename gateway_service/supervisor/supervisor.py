@@ -227,9 +227,7 @@ class Supervisor:
         )
         self.fleet = Fleet(plan.num_shards, desired, self._silence, self._routes)
         self._gateway = make_gateway_watch(self._options, plan, self.fleet.use_gateway, self._count_refused)
-        self.fleet.permits = permits = make_permits(
-            self._options, plan, self._gateway, desired.presence_of, self.fleet.grant
-        )
+        self.fleet.permits = permits = make_permits(self._options, plan, self._gateway, desired, self.fleet.grant)
         switchboard = Switchboard(permits, self.fleet.commands, self._gateway)
         self.fleet.slots = tuple(
             Slot(

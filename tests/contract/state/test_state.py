@@ -8,7 +8,7 @@ from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
-from gateway_service.state import Forgotten, KeyBusy, Namespace, Outdated, State, Taken, open_state
+from gateway_service.state import Forgotten, IdentifyRecord, KeyBusy, Namespace, Outdated, State, Taken, open_state
 from gateway_service.state.limits import HELD_S
 
 BOT = Namespace("100", 4)
@@ -237,6 +237,34 @@ class StateContract:
 
         assert sum(isinstance(answer, Taken) for answer in answers) == 1
         assert len(self.open(BOT).identifies()) == 1
+
+    def test_what_a_store_lost_is_restored(self):
+        ours, theirs = self.open(BOT), self.seen_by_another(BOT)
+        records = [IdentifyRecord(10**15, 1, 4, 7.0), IdentifyRecord(10**15 + 1, 2, 8, 3.0)]
+        ours.restore(records, {"presence:1": "{}"})
+        ours.restore(records, {"presence:1": "[]", "presence:2": "{}"})
+
+        seen = theirs.identifies()
+
+        assert [(each.number, each.shard_id, each.num_shards) for each in seen] == [(10**15, 1, 4), (10**15 + 1, 2, 8)]
+        assert theirs.desired() == {"presence:1": "{}", "presence:2": "{}"}
+
+    def test_the_key_of_a_permit_that_was_lost_is_taken_again(self):
+        ours, theirs = self.open(BOT), self.open(OTHER_BOT)
+        number = self.take(ours, 1).number
+        theirs.restore([IdentifyRecord(number + 1, 1, 4, 1.0)], {})
+
+        assert isinstance(self.take(theirs, 17), KeyBusy)
+        assert isinstance(self.take(theirs, 2), Taken)
+
+    def test_what_the_store_knows_of_a_permit_stays(self):
+        state = self.open(BOT)
+        taken = self.take(state, 1)
+        state.permit_unused(1, taken.number)
+        state.restore(state.identifies(), {})
+
+        assert len(state.identifies()) == 1
+        assert isinstance(self.take(state, 17), Taken)
 
     def test_a_store_that_begins_anew_goes_on_with_higher_numbers(self):
         first = self.take(self.open(BOT), 1, known=0).number

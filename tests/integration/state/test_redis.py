@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from gateway_service.errors import StateUnavailable
+from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
@@ -85,6 +86,30 @@ def test_a_server_that_lost_everything_is_told_so_that_everything_is_written_aga
             with pytest.raises(StateUnavailable, match="it lost what it had; everything is written again"):
                 each.save([SESSION])
             assert each.save([SESSION]) == frozenset()
+
+
+def test_who_only_asks_for_permits_is_told_as_well_that_a_server_lost_everything(state, valkey):
+    taken = state.take_permit(3, max_concurrency=1, known=0)
+    valkey.flush()
+
+    with pytest.raises(StateUnavailable, match="it lost what it had"):
+        state.identifies(taken.number)
+    valkey.flush()
+    with pytest.raises(StateUnavailable, match="it lost what it had"):
+        state.take_permit(2, max_concurrency=1, known=taken.number)
+    valkey.flush()
+    with pytest.raises(StateUnavailable, match="it lost what it had"):
+        state.restore([], {})
+
+
+def test_a_server_that_lost_everything_gives_no_permit_before_all_have_noticed(state, valkey):
+    valkey.flush()
+    with pytest.raises(StateUnavailable):
+        state.identifies()
+
+    busy = state.take_permit(3, max_concurrency=16, known=0)
+
+    assert 0 < busy.for_s <= IDENTIFY_SPACING_S
 
 
 def test_a_server_that_is_away_is_told_and_nothing_else_is_needed_when_it_is_back(state, valkey):

@@ -22,6 +22,7 @@ class MemoryPermits:
         self.is_full = False
         self.busy_s = {}
         self.before_take = lambda: None
+        self.desired = {}
 
     def add(self, shard_id, num_shards=4, age_s=0.0):
         self.records.append(IdentifyRecord(len(self.records) + 1, shard_id, num_shards, age_s))
@@ -34,8 +35,7 @@ class MemoryPermits:
     def take_permit(self, shard_id, *, max_concurrency, known):
         self.refuse_if_away()
         assert max_concurrency >= 1
-        if self.is_full:
-            raise StateUnavailable("sqlite:///full", "the disk is full; make room")
+        self.refuse_if_full()
         self.before_take()
         if known < len(self.records):
             return Outdated()
@@ -50,9 +50,19 @@ class MemoryPermits:
     def permit_unused(self, shard_id, number):
         self.settled.append((shard_id, number, "unused"))
 
+    def restore(self, identifies, desired):
+        self.refuse_if_away()
+        self.refuse_if_full()
+        self.restored = [(record.number, record.shard_id) for record in identifies]
+        self.desired |= desired
+
     def refuse_if_away(self):
         if self.is_away:
             raise StateUnavailable("redis://away", "refused")
+
+    def refuse_if_full(self):
+        if self.is_full:
+            raise StateUnavailable("sqlite:///full", "the disk is full; make room")
 
 
 def info(remaining=1000, *, total=1000, reset_after_s=3600.0, max_concurrency=1):
@@ -92,7 +102,7 @@ class Permits:
         self.owner = PermitOwner(
             IdentifyScheduler(max_concurrency, rng=lambda: 0.0, spacing_s=spacing_s),
             budget,
-            IdentifyJournal(self.log, retry_s=0.01),
+            IdentifyJournal(self.log, 4, lambda: {"presence:0": "{}"}, retry_s=0.01),
             num_shards=4,
             presence_of=presence_of or self.no_presence,
             hand_over=lambda shard_id, _number, presence: self.granted.put_nowait((shard_id, presence)),
@@ -260,6 +270,20 @@ async def test_a_store_that_can_be_read_and_not_written_is_left_alone_between_tr
 
     told = [record.message for record in caplog.records]
     assert [told.count(name) for name in ("state.failed", "identify.waiting")] == [1, 1]
+
+
+async def test_a_store_that_is_back_is_told_everything_again():
+    store = MemoryPermits(IdentifyRecord(1, 2, 4, 60.0))
+    async with Permits(log=store, max_concurrency=4) as permits:
+        permits.owner.request(0)
+        await permits.next()
+        store.is_away = True
+        permits.owner.request(1)
+        await until(lambda: permits.owner.state_error)
+        store.is_away = False
+        await permits.next()
+
+        assert (store.restored, store.desired) == ([(1, 2), (2, 0)], {"presence:0": "{}"})
 
 
 async def test_what_others_took_in_the_meantime_is_part_of_the_decision():
