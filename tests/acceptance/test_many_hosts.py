@@ -1,6 +1,7 @@
 """One bot on several hosts, each with its own address, as have its broker, its Redis and Discord."""
 
 import asyncio
+import json
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -101,13 +102,17 @@ async def world(hosts: Sequence[Host], folder: Path) -> AsyncIterator[World]:
             await simulator.__aexit__(None, None, None)
 
 
-def asked(host: Host, service: Service, path: str) -> tuple[int, str]:
-    """Ask the control API on its own host."""
-    port = service.control_port()
+def asked(host: Host, service: Service, path: str, put: object = None) -> tuple[int, str]:
+    """Ask the control API on its own host, or put something there."""
+    url = f"http://127.0.0.1:{service.control_port()}{path}"
+    request = urllib.request.Request(url)
+    if put is not None:
+        body, kind = json.dumps(put).encode(), {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, body, kind, method="PUT")
 
     def ask() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as refused:
             with refused:
@@ -142,6 +147,9 @@ async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_th
                 transcript.assert_identifies_paced(max_concurrency=KEYS, window_s=IDENTIFY_WINDOW_S)
                 transcript.assert_no_violations()
                 await until(lambda: asked(first, lower, "/readyz")[0] == 200)
+                asking = asyncio.to_thread(asked, first, lower, "/v1/presence", {"presence": {"status": "dnd"}})
+                assert (await asking)[0] == 200
+                await until(lambda: bot.redis.kept()["desired"] == SHARDS)
 
                 cut_at = time.monotonic()
                 bot.redis.host.cut()
@@ -161,7 +169,8 @@ async def test_many_hosts_are_one_bot_whatever_happens_to_redis_and_to_one_of_th
                 assert bot.identified()[SHARDS:] == [3]
                 for host, service in ((first, lower), (second, upper)):
                     await until(lambda host=host, service=service: asked(host, service, "/readyz")[0] == 200)
-                await until(lambda: bot.redis.sessions() == SHARDS)
+                everything = {"sessions": SHARDS, "desired": SHARDS, "identifies": SHARDS + 1, "claims": SHARDS}
+                await until(lambda: bot.redis.kept() == everything)
 
                 killed_at = time.monotonic()
                 lower.kill_everything()

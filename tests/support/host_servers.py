@@ -47,7 +47,7 @@ class HostRedis:
 
     def _is_serving(self) -> bool:
         try:
-            return self.sessions() >= 0
+            return bool(self.kept())
         except redis.ConnectionError:
             return False
 
@@ -58,11 +58,16 @@ class HostRedis:
     def close(self) -> None:
         self._server.kill()
 
-    def sessions(self) -> int:
-        """Return how many sessions it has."""
+    def kept(self) -> dict[str, int]:
+        """Return how much it has of what a bot keeps there."""
 
-        def count() -> int:
+        def count() -> dict[str, int]:
             with redis.Redis.from_url(self.url) as client:
-                return len(client.keys("gateway:*:session:*"))
+                return {
+                    "sessions": len(client.keys("gateway:*:session:*")),
+                    "claims": len(client.keys("gateway:*:claim:*")),
+                    "desired": sum(map(client.hlen, client.keys("gateway:*:desired"))),
+                    "identifies": sum(map(client.zcard, client.keys("gateway:*:identifies"))),
+                }
 
         return self.host.call(count)
