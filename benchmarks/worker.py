@@ -27,7 +27,7 @@ from kombu.connection import Connection
 from benchmarks.cpu import cpu_s
 from gateway_service.contract import EVENTS_EXCHANGE, routing_key
 from gateway_service.embedded import PrivateRabbitMQ
-from gateway_service.publisher.envelope import Envelope, headers_of
+from gateway_service.publisher.envelope import Envelope, Origin, headers_of
 from gateway_service.simulator.guilds import World
 from gateway_service.simulator.payloads import Builder
 
@@ -163,7 +163,7 @@ def _publish(url: str, tasks: int) -> None:
                 routing_key=routing_key(EVENT, envelope.guild_id),
                 content_type="application/json",
                 content_encoding="utf-8",
-                headers=headers_of(envelope, "bench"),
+                headers=headers_of(envelope, Origin(bot_id="100")),
                 correlation_id=envelope.task_id,
             )
 

@@ -159,6 +159,8 @@ class Dispatch:
 
     event: str
     """Dispatch name, Discord's ``t``: ``"MESSAGE_CREATE"``."""
+    bot_id: str
+    """Whose session received it: Discord's id of the bot, as far as its token has one."""
     shard: tuple[int, int]
     """``(shard_id, num_shards)``."""
     seq: int
@@ -188,6 +190,7 @@ class Dispatch:
         guild_id = headers.get("guild_id")
         return cls(
             event=headers["event"],
+            bot_id=headers["bot_id"],
             shard=(int(shard_id), int(num_shards)),
             seq=int(headers["seq"]),
             session=headers["session"],

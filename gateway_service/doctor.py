@@ -18,9 +18,9 @@ from gateway_service.errors import (
     TokenRefused,
 )
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S, PRIVILEGED_INTENTS
-from gateway_service.publisher import make_link
+from gateway_service.publisher import Origin, make_link
 from gateway_service.settings import GatewayOptions, load_options
-from gateway_service.state import Namespace, open_state
+from gateway_service.state import Namespace, bot_id_of, open_state
 from gateway_service.supervisor.bootstrap import cpu_count
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
 from gateway_service.supervisor.plan import processes_for, shards_to_run
@@ -94,7 +94,8 @@ async def _try_broker(options: GatewayOptions) -> str | None:
     """
 
     def connect() -> str | None:
-        link = make_link(options.broker_url.get_secret_value())
+        origin = Origin(bot_id_of(options.token.get_secret_value()))
+        link = make_link(options.broker_url.get_secret_value(), origin)
         try:
             link.connect()
             link.poll()

@@ -1,7 +1,7 @@
 """Publishing: from the outbox of a shard process to the broker, confirmed, in order, never lost."""
 
 from gateway_service.publisher.account import Counts, Loss
-from gateway_service.publisher.envelope import Envelope
+from gateway_service.publisher.envelope import Envelope, Origin
 from gateway_service.publisher.links import make_link
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.ports import Link, Receipts
@@ -16,6 +16,7 @@ __all__ = [
     "Envelope",
     "Link",
     "Loss",
+    "Origin",
     "Outbox",
     "Owner",
     "PublisherState",

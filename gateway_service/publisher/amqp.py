@@ -19,7 +19,7 @@ from kombu.connection import Connection
 
 from gateway_service.errors import BrokerUnavailable, MessageTooLarge
 from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
-from gateway_service.publisher.envelope import Envelope
+from gateway_service.publisher.envelope import Envelope, Origin
 from gateway_service.publisher.frames import (
     BASIC_ACK,
     BASIC_NACK,
@@ -53,9 +53,9 @@ _WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteEr
 class AmqpLink:
     """A link to RabbitMQ or another AMQP 0-9-1 broker with publisher confirms."""
 
-    def __init__(self, url: str, host: str, window: int = WINDOW) -> None:
+    def __init__(self, url: str, origin: Origin, window: int = WINDOW) -> None:
         self._urls = url.split(";")  # Celery's way to name several nodes
-        self._host = host
+        self._origin = origin
         self._where = place_of(url)
         self._window = window
         self._connection: Any = None
@@ -82,7 +82,7 @@ class AmqpLink:
             channel.events["basic_return"].add(self._on_return)
             channel.confirm_select()
             self._channel_id = channel.channel_id
-            self._encoder = FrameEncoder(self._host, channel.channel_id, self._connection.frame_max)
+            self._encoder = FrameEncoder(self._origin, channel.channel_id, self._connection.frame_max)
             self._socket = self._connection.sock
             self._socket.setblocking(False)
             self._is_tls = isinstance(self._socket, ssl.SSLSocket)
@@ -163,7 +163,7 @@ class AmqpLink:
         options: dict[str, Any] = {
             "on_blocked": self._on_blocked,
             "on_unblocked": self._on_unblocked,
-            "client_properties": {"connection_name": f"gateway-service publisher on {self._host}"},
+            "client_properties": {"connection_name": f"gateway-service publisher on {self._origin.host}"},
         }
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # py-amqp's default of one second makes the kernel cut the connection whenever the broker lets us wait

@@ -1,5 +1,6 @@
 """One dispatch on its way to the broker, and what its task message says about it."""
 
+import socket
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -67,12 +68,21 @@ class Envelope:
         return BODY_PREFIX + self.raw + BODY_SUFFIX
 
 
-def lasting_headers(envelope: Envelope, host: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who publishes: the same for all messages of a process."""
+
+    bot_id: str
+    host: str = field(default_factory=socket.gethostname)
+    """The name of this machine or pod."""
+
+
+def lasting_headers(envelope: Envelope, origin: Origin) -> dict[str, Any]:
     """Return the headers that are equal for all dispatches of one name, kind, shard and session.
 
     Args:
         envelope: Any of those dispatches.
-        host: The name of this machine or pod, for ``origin``.
+        origin: Who publishes it.
     """
     shard = f"{envelope.shard_id}/{envelope.num_shards}"
     return {
@@ -80,6 +90,7 @@ def lasting_headers(envelope: Envelope, host: str) -> dict[str, Any]:
         "task": task_name(envelope.event),
         "contract": CONTRACT_VERSION,
         "event": envelope.event[:MAX_EVENT_CHARS],
+        "bot_id": origin.bot_id,
         "shard": [envelope.shard_id, envelope.num_shards],
         "session": envelope.session,
         "kind": envelope.kind,
@@ -87,16 +98,16 @@ def lasting_headers(envelope: Envelope, host: str) -> dict[str, Any]:
         # Flower and worker logs show these two as they are, so they never hold content.
         "argsrepr": f"(<{event_token(envelope.event)} of shard {shard}>,)",
         "kwargsrepr": "{}",
-        "origin": f"shard-{envelope.shard_id}@{host}",
+        "origin": f"shard-{envelope.shard_id}@{origin.host}",
     }
 
 
-def headers_of(envelope: Envelope, host: str) -> dict[str, Any]:
+def headers_of(envelope: Envelope, origin: Origin) -> dict[str, Any]:
     """Return all headers of the task message."""
     guild_id = envelope.guild_id
     trace = {} if envelope.traceparent is None else {"traceparent": envelope.traceparent}
     return {
-        **lasting_headers(envelope, host),
+        **lasting_headers(envelope, origin),
         "seq": envelope.seq,
         # AMQP has no larger integers; no snowflake is that large, and Dispatch reads both forms.
         "guild_id": guild_id if guild_id is None or abs(guild_id) <= _MAX_AMQP_INTEGER else str(guild_id),

@@ -14,7 +14,7 @@ from amqp.serialization import dumps
 
 from gateway_service.contract import BODY_PREFIX, BODY_SUFFIX, EVENTS_EXCHANGE, LANES, routing_key
 from gateway_service.errors import BrokerUnavailable
-from gateway_service.publisher.envelope import Envelope, headers_of, lasting_headers
+from gateway_service.publisher.envelope import Envelope, Origin, headers_of, lasting_headers
 
 METHOD_FRAME: Final = 1
 HEARTBEAT_FRAME: Final = b"\x08\x00\x00\x00\x00\x00\x00\xce"
@@ -62,15 +62,15 @@ _Template = Callable[[Envelope, bytes, int], bytes]
 class FrameEncoder:
     """Writes the frames of ``basic.publish`` for envelopes on one channel."""
 
-    def __init__(self, host: str, channel: int, frame_max: int) -> None:
+    def __init__(self, origin: Origin, channel: int, frame_max: int) -> None:
         """Prepare an encoder.
 
         Args:
-            host: The name of this machine or pod, for the ``origin`` header.
+            origin: Who publishes.
             channel: The AMQP channel number.
             frame_max: What was negotiated with the broker, in bytes.
         """
-        self._host = host
+        self._origin = origin
         self._channel = channel
         self._max_chunk_bytes = frame_max - _FRAME_OVERHEAD_BYTES
         self._templates: dict[tuple[object, ...], _Template] = {}
@@ -111,7 +111,7 @@ class FrameEncoder:
         has_guild = envelope.guild_id is not None
         id_mark = _ID_MARK * id_length
         headers = {
-            **lasting_headers(envelope, self._host),
+            **lasting_headers(envelope, self._origin),
             "seq": _INT.unpack(_SEQ_MARK)[0],
             "guild_id": _LONG.unpack(_GUILD_MARK)[0] if has_guild else None,
             "received_at": _DOUBLE.unpack(_TIME_MARK)[0],
@@ -187,7 +187,7 @@ class FrameEncoder:
     def _encode_whole(self, envelope: Envelope) -> bytes:
         """Return the frames of a message that fits no template: large, traced, or with unusual numbers."""
         body = envelope.body
-        properties = _properties(headers_of(envelope, self._host), envelope.task_id)
+        properties = _properties(headers_of(envelope, self._origin), envelope.task_id)
         content = _CONTENT_START.pack(_BASIC_CLASS, 0, len(body)) + properties
         frames = [self._method_frame(envelope), self._frame(_HEADER_FRAME, content)]
         frames += [

@@ -11,7 +11,7 @@ from kombu.transport import virtual
 from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, routing_key
 from gateway_service.errors import ConfigurationError
 from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
-from gateway_service.publisher.envelope import Envelope, headers_of
+from gateway_service.publisher.envelope import Envelope, Origin, headers_of
 from gateway_service.publisher.synchronous import SynchronousLink
 from gateway_service.topology import EVENTS, UNROUTED_MAX_LENGTH
 
@@ -21,18 +21,18 @@ CONNECT_TIMEOUT_S: Final = 5
 class KombuLink(SynchronousLink):
     """A link through kombu's own producer."""
 
-    def __init__(self, url: str, host: str) -> None:
+    def __init__(self, url: str, origin: Origin) -> None:
         """Prepare a link.
 
         Args:
             url: A Celery broker URL.
-            host: The name of this machine or pod, for the ``origin`` header.
+            origin: Who publishes.
 
         Raises:
             ConfigurationError: kombu has no such transport, or the library it needs is not installed.
         """
         super().__init__()
-        self._host = host
+        self._origin = origin
         self._where = place_of(url)
         try:
             self._connection: Any = Connection(url, connect_timeout=CONNECT_TIMEOUT_S)
@@ -72,7 +72,7 @@ class KombuLink(SynchronousLink):
             envelope.body,
             exchange=exchange,
             routing_key=key,
-            headers=headers_of(envelope, self._host),
+            headers=headers_of(envelope, self._origin),
             content_type="application/json",
             content_encoding="utf-8",
             delivery_mode=2,

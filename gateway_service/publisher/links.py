@@ -1,21 +1,21 @@
 """Which link serves which broker."""
 
-import socket
 from typing import Final
 
 from gateway_service.errors import ConfigurationError
+from gateway_service.publisher.envelope import Origin
 from gateway_service.publisher.ports import Link
 
 _AMQP_SCHEMES: Final = frozenset({"amqp", "amqps", "pyamqp"})
 _REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
 
 
-def make_link(broker_url: str, host: str | None = None) -> Link:
+def make_link(broker_url: str, origin: Origin) -> Link:
     """Return an unconnected link to a broker.
 
     Args:
         broker_url: A Celery broker URL.
-        host: The name of this machine or pod, for the ``origin`` header; None asks the system.
+        origin: Who publishes.
 
     Raises:
         ConfigurationError: The URL has no scheme, or one that Celery cannot use.
@@ -24,15 +24,14 @@ def make_link(broker_url: str, host: str | None = None) -> Link:
     scheme, separator, _ = broker_url.partition("://")
     if not separator or not scheme:
         raise ConfigurationError("broker_url: a broker URL begins with a scheme, as in amqp://guest:guest@localhost//")
-    host = socket.gethostname() if host is None else host
     if scheme in _AMQP_SCHEMES:
         from gateway_service.publisher.amqp import AmqpLink
 
-        return AmqpLink(broker_url, host)
+        return AmqpLink(broker_url, origin)
     if scheme in _REDIS_SCHEMES:
         from gateway_service.publisher.redis import RedisLink
 
-        return RedisLink(broker_url, host)
+        return RedisLink(broker_url, origin)
     from gateway_service.publisher.kombu_generic import KombuLink
 
-    return KombuLink(broker_url, host)
+    return KombuLink(broker_url, origin)

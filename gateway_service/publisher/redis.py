@@ -21,7 +21,7 @@ from gateway_service.contract import EVENTS_EXCHANGE, UNROUTED_QUEUE, lane_of, r
 from gateway_service.errors import BrokerUnavailable
 from gateway_service.publisher.bindings import Bindings
 from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
-from gateway_service.publisher.envelope import Envelope, lasting_headers
+from gateway_service.publisher.envelope import Envelope, Origin, lasting_headers
 from gateway_service.publisher.synchronous import SynchronousLink
 from gateway_service.settings.urls import as_redis_py_reads_it
 from gateway_service.topology import UNROUTED_MAX_LENGTH
@@ -51,10 +51,10 @@ _DELIVERY: Final = b'"delivery_info":{"exchange":"","routing_key":%b},"delivery_
 class RedisLink(SynchronousLink):
     """A link to Redis or Valkey as kombu uses them."""
 
-    def __init__(self, url: str, host: str) -> None:
+    def __init__(self, url: str, origin: Origin) -> None:
         super().__init__()
         self._url = url
-        self._host = host
+        self._origin = origin
         self._where = place_of(url)
         self._client: redis.Redis | None = None
         self._bindings = Bindings()
@@ -152,6 +152,6 @@ class RedisLink(SynchronousLink):
         if text is None:
             if len(self._lasting) >= _MAX_TEMPLATES:
                 self._lasting.clear()
-            text = json.dumps(lasting_headers(envelope, self._host), separators=(",", ":")).encode()[:-1]
+            text = json.dumps(lasting_headers(envelope, self._origin), separators=(",", ":")).encode()[:-1]
             self._lasting[key] = text
         return text

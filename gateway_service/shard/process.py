@@ -37,6 +37,7 @@ from gateway_service.protocol.machine import Machine
 from gateway_service.protocol.progress import caught_up
 from gateway_service.protocol.session import Session
 from gateway_service.publisher import Outbox, Owner, PublisherState, PublisherThread, Rung, Spool, Spooler, make_link
+from gateway_service.publisher.envelope import Origin
 from gateway_service.publisher.rungs import is_lower, lowest
 from gateway_service.publisher.spans import make_spans
 from gateway_service.settings.routes import parse_routes
@@ -44,7 +45,7 @@ from gateway_service.shard.books import Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.shard import Shard
 from gateway_service.shard.stored import load_stored
-from gateway_service.state import Namespace, State, open_state
+from gateway_service.state import Namespace, State, bot_id_of, open_state
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ class ShardProcess:
         self._spooler = Spooler(self._spool, self._outbox)
         broker_url = configure.broker_url.get_secret_value()
         spans = make_spans(tracing=configure.tracing)
-        self._publisher = PublisherThread(lambda: make_link(broker_url), self._outbox, spans)
+        origin = Origin(bot_id_of(configure.token.get_secret_value()))
+        self._publisher = PublisherThread(lambda: make_link(broker_url, origin), self._outbox, spans)
         self._shards: dict[int, Shard] = {}
         self._rung = Rung.CONFIRMING
         self._heartbeats = Histogram()

@@ -32,19 +32,33 @@ class Held:
 Claim = Granted | Done | Held
 
 
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Which run; those of several bots may be in one store."""
+
+    bot_id: str
+    run: str
+
+    def __str__(self) -> str:
+        return f"{self.bot_id}:{self.run}"
+
+
 class Once(Protocol):
     """What is known of each run, by its key. An owner is whoever may be under way with several of them."""
 
-    def begin(self, key: str, owner: str, lease_s: float) -> Claim:
+    def begin(self, key: RunKey, owner: str, lease_s: float) -> Claim:
         """Ask for a run: of all who ask at the same moment, one gets it."""
 
-    def renew(self, keys: Iterable[str], owner: str, lease_s: float) -> None:
-        """Let the leases end ``lease_s`` seconds from now; those that ended and went to another are left alone."""
+    def renew(self, keys: Iterable[RunKey], owner: str, lease_s: float) -> None:
+        """Let the leases end ``lease_s`` seconds from now, also those of which the store knows nothing any more.
 
-    def finish(self, key: str, keep_s: float) -> None:
+        What went to another is left alone.
+        """
+
+    def finish(self, key: RunKey, keep_s: float) -> None:
         """Note that the run was made, whoever has the lease by now. It is known for ``keep_s`` seconds."""
 
-    def release(self, key: str, owner: str) -> None:
+    def release(self, key: RunKey, owner: str) -> None:
         """Give the lease back without having made the run; nothing happens if it went to another."""
 
     def close(self) -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from gateway_service.state.once import Claim, Done, Granted, Held
+from gateway_service.state.once import Claim, Done, Granted, Held, RunKey
 from gateway_service.state.redis_server import RedisServer
 
-_PREFIX: Final = "gateway:once:"
 _DONE: Final = b"done"
 
 # Each script is one step for everybody else. The lease of another is never touched.
@@ -16,7 +15,8 @@ _BEGIN: Final = """
 """
 _RENEW: Final = """
     for _, key in ipairs(KEYS) do
-        if redis.call('GET', key) == ARGV[1] then redis.call('PEXPIRE', key, ARGV[2]) end
+        local owner = redis.call('GET', key)
+        if not owner or owner == ARGV[1] then redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) end
     end
 """
 _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
@@ -39,27 +39,31 @@ class RedisOnce:
         self._renew = self._server.script(_RENEW)
         self._release = self._server.script(_RELEASE)
 
-    def begin(self, key: str, owner: str, lease_s: float) -> Claim:
+    def begin(self, key: RunKey, owner: str, lease_s: float) -> Claim:
         with self._server.in_use():
-            is_granted, value, left_ms = self._begin(keys=[_PREFIX + key], args=[owner, _milliseconds(lease_s)])
+            is_granted, value, left_ms = self._begin(keys=[_place_of(key)], args=[owner, _milliseconds(lease_s)])
         if is_granted:
             return Granted()
         return Done() if value == _DONE else Held(max(0, left_ms) / 1000)
 
-    def renew(self, keys: Iterable[str], owner: str, lease_s: float) -> None:
+    def renew(self, keys: Iterable[RunKey], owner: str, lease_s: float) -> None:
         with self._server.in_use():
-            self._renew(keys=[_PREFIX + key for key in keys], args=[owner, _milliseconds(lease_s)])
+            self._renew(keys=[*map(_place_of, keys)], args=[owner, _milliseconds(lease_s)])
 
-    def finish(self, key: str, keep_s: float) -> None:
+    def finish(self, key: RunKey, keep_s: float) -> None:
         with self._server.in_use() as client:
-            client.set(_PREFIX + key, _DONE, px=_milliseconds(keep_s))
+            client.set(_place_of(key), _DONE, px=_milliseconds(keep_s))
 
-    def release(self, key: str, owner: str) -> None:
+    def release(self, key: RunKey, owner: str) -> None:
         with self._server.in_use():
-            self._release(keys=[_PREFIX + key], args=[owner])
+            self._release(keys=[_place_of(key)], args=[owner])
 
     def close(self) -> None:
         self._server.close()
+
+
+def _place_of(key: RunKey) -> str:
+    return f"gateway:{{{key.bot_id}}}:once:{key.run}"
 
 
 def _milliseconds(seconds: float) -> int:

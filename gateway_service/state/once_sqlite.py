@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway_service.sqlite_file import open_file
-from gateway_service.state.once import Claim, Done, Granted, Held
+from gateway_service.state.once import Claim, Done, Granted, Held, RunKey
 from gateway_service.state.sqlite_errors import sqlite_errors_mapped
 
 _SCHEMA: Final = """
@@ -42,35 +42,41 @@ class SqliteOnce:
             self._connection = open_file(self._path, timeout_s=_BUSY_TIMEOUT_S, synchronous="NORMAL")
             self._connection.executescript(_SCHEMA)
 
-    def begin(self, key: str, owner: str, lease_s: float) -> Claim:
+    def begin(self, key: RunKey, owner: str, lease_s: float) -> Claim:
         now = time.time()
         with self._in_use():
             granted = self._connection.execute(
                 "INSERT INTO runs VALUES (?, ?, ?) ON CONFLICT (key)"
                 " DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE until <= ?"
                 " RETURNING key",
-                (key, owner, now + lease_s, now),
+                (str(key), owner, now + lease_s, now),
             ).fetchone()
             if granted:
                 self._tidy(now)
                 return Granted()
-            holder, until = self._connection.execute("SELECT owner, until FROM runs WHERE key = ?", (key,)).fetchone()
+            holder, until = self._connection.execute(
+                "SELECT owner, until FROM runs WHERE key = ?", (str(key),)
+            ).fetchone()
         return Done() if holder is None else Held(until - now)
 
-    def renew(self, keys: Iterable[str], owner: str, lease_s: float) -> None:
+    def renew(self, keys: Iterable[RunKey], owner: str, lease_s: float) -> None:
         until = time.time() + lease_s
         with self._in_use():
             self._connection.executemany(
-                "UPDATE runs SET until = ? WHERE key = ? AND owner = ?", [(until, key, owner) for key in keys]
+                "INSERT INTO runs VALUES (?, ?, ?) ON CONFLICT (key)"
+                " DO UPDATE SET until = excluded.until WHERE owner = excluded.owner",
+                [(str(key), owner, until) for key in keys],
             )
 
-    def finish(self, key: str, keep_s: float) -> None:
+    def finish(self, key: RunKey, keep_s: float) -> None:
         with self._in_use():
-            self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, NULL, ?)", (key, time.time() + keep_s))
+            self._connection.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?, NULL, ?)", (str(key), time.time() + keep_s)
+            )
 
-    def release(self, key: str, owner: str) -> None:
+    def release(self, key: RunKey, owner: str) -> None:
         with self._in_use():
-            self._connection.execute("DELETE FROM runs WHERE key = ? AND owner = ?", (key, owner))
+            self._connection.execute("DELETE FROM runs WHERE key = ? AND owner = ?", (str(key), owner))
 
     def close(self) -> None:
         with self._lock:

@@ -18,9 +18,9 @@ Connect = Callable[[str], None]
 def connect_once(broker_url: str) -> None:
     """Connect as a shard process will, declare what it publishes to, and disconnect."""
     # Imported here: the supervisor holds no connection of its own and needs no broker client after this.
-    from gateway_service.publisher import make_link
+    from gateway_service.publisher import Origin, make_link
 
-    link = make_link(broker_url)
+    link = make_link(broker_url, Origin(bot_id=""))  # it publishes nothing
     try:
         link.connect()
     finally:

@@ -51,6 +51,7 @@ def dispatch_fixture(event: str, /, *, kind: GuildKind | None = None, **fields: 
     payload = {**payload, **{name: value for name, value in fields.items() if name != "guild_id" or value is not None}}
     dispatch = Dispatch(
         event=event,
+        bot_id=str(_WORLD.bot_id),
         shard=(0, 1),
         seq=number,
         session=_SESSION,

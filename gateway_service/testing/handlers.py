@@ -63,6 +63,7 @@ def _headers_of(dispatch: Dispatch) -> dict[str, Any]:
     """Return those headers of a task message that a handler reads."""
     return {
         "event": dispatch.event,
+        "bot_id": dispatch.bot_id,
         "shard": [*dispatch.shard],
         "seq": dispatch.seq,
         "session": dispatch.session,

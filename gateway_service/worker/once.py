@@ -17,7 +17,7 @@ from celery.utils.log import get_logger
 from gateway_service.contract import Dispatch
 from gateway_service.errors import StateUnavailable
 from gateway_service.settings.urls import masked
-from gateway_service.state.once import Claim, Done, Granted, Held, Once, open_once
+from gateway_service.state.once import Claim, Done, Granted, Held, Once, RunKey, open_once
 from gateway_service.worker.handlers import REQUEUES_HEADER
 
 ONCE_URL_KEY: Final = "gateway_once_url"
@@ -46,11 +46,11 @@ class Runs:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
         self._store: Once | None = None
         self._lock = threading.Lock()
-        self._under_way: set[str] = set()
+        self._under_way: set[RunKey] = set()
         self._renewer: threading.Thread | None = None
         self._is_over = threading.Event()
 
-    def begin(self, key: str) -> Claim:
+    def begin(self, key: RunKey) -> Claim:
         """Ask for a run.
 
         Raises:
@@ -65,7 +65,7 @@ class Runs:
                     self._renewer.start()
         return claim
 
-    def finish(self, key: str, keep_s: float) -> None:
+    def finish(self, key: RunKey, keep_s: float) -> None:
         """Note that a run was made. When the store does not take that, the run stands, and the log has an error."""
         for pause_s in (*_FINISH_PAUSES_S, None):
             try:
@@ -79,7 +79,7 @@ class Runs:
                 break
         self._drop(key)
 
-    def release(self, key: str) -> None:
+    def release(self, key: RunKey) -> None:
         """Let others make the run at once; if the store does not answer, they wait for the end of the lease."""
         self._drop(key)
         try:
@@ -99,7 +99,7 @@ class Runs:
             self._store = open_once(self._url)
         return self._store
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: RunKey) -> None:
         with self._lock:
             self._under_way.discard(key)
 
@@ -153,9 +153,10 @@ def announce_store(app: Any) -> None:
         _log.info("Handlers with once=True note their runs in %s", masked(url))
 
 
-def key_of(request: Any) -> str:
-    """Return the key of a run: the dispatch, the handler, and which of its retries it is."""
-    return f"{request.id}:{request.retries}:{(request.headers or {}).get(REQUEUES_HEADER, 0)}"
+def key_of(request: Any) -> RunKey:
+    """Return the key of a run: the bot, the dispatch, the handler, and which of its retries it is."""
+    requeues = request.headers.get(REQUEUES_HEADER, 0)
+    return RunKey(request.headers["bot_id"], f"{request.id}:{request.retries}:{requeues}")
 
 
 def note_timeout(task: Any, request: Any) -> None:

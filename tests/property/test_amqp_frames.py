@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway_service.contract import EVENTS_EXCHANGE, routing_key
 from gateway_service.publisher.envelope import Envelope, headers_of
 from gateway_service.publisher.frames import FrameEncoder, cut_frames
-from tests.support.publishing import HOST, make_envelope
+from tests.support.publishing import ORIGIN, make_envelope
 
 CHANNEL = 5
 
@@ -35,7 +35,7 @@ def written_by_py_amqp(envelope: Envelope, frame_max: int) -> bytes:
         envelope.body,
         content_type="application/json",
         content_encoding="utf-8",
-        application_headers=headers_of(envelope, HOST),
+        application_headers=headers_of(envelope, ORIGIN),
         delivery_mode=2,
         correlation_id=envelope.task_id,
     )
@@ -69,14 +69,14 @@ envelopes = st.builds(
 @example([make_envelope(2**31 - 1), make_envelope(2**31)], 4096)
 @example([make_envelope(event="\udc80"), make_envelope(event="\u00ff" * 300)], 4096)
 def test_frames_equal_those_of_py_amqp(batch: list[Envelope], frame_max: int) -> None:
-    encoder = FrameEncoder(HOST, CHANNEL, frame_max)
+    encoder = FrameEncoder(ORIGIN, CHANNEL, frame_max)
 
     for envelope in batch:
         assert written_by_us(encoder, envelope) == written_by_py_amqp(envelope, frame_max)
 
 
 def test_templates_of_past_sessions_do_not_pile_up() -> None:
-    encoder = FrameEncoder(HOST, CHANNEL, 131072)
+    encoder = FrameEncoder(ORIGIN, CHANNEL, 131072)
 
     for number in range(5000):
         encoder.encode(make_envelope(session=f"{number:016}"), [])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_service.contract import Dispatch
-from gateway_service.publisher.envelope import Envelope, headers_of
+from gateway_service.publisher.envelope import Envelope, Origin, headers_of
 from gateway_service.worker.serialization import UndecodableBody
 from gateway_service.worker.strategy import _payload_of_dispatch
 
@@ -41,7 +41,7 @@ def message(body, headers, content_type="application/json"):
 
 @given(envelope=ENVELOPES)
 def test_what_the_gateway_writes_a_worker_reads(envelope):
-    headers = headers_of(envelope, "here")
+    headers = headers_of(envelope, Origin(bot_id="100"))
 
     [arguments, _, _] = _payload_of_dispatch(message(envelope.body, headers))
 

@@ -21,11 +21,11 @@ from gateway_service.contract import (
 from gateway_service.embedded import PrivateBroker
 from gateway_service.publisher import Envelope, Link, Outbox, PublisherThread
 from gateway_service.publisher.bindings import is_match
-from gateway_service.publisher.envelope import headers_of
+from gateway_service.publisher.envelope import Origin, headers_of
 from gateway_service.publisher.links import make_link
 from gateway_service.publisher.memory import MemoryBroker, MemoryLink
 
-HOST = "test-host"
+ORIGIN = Origin(bot_id="100", host="test-host")
 SESSION = session_hash("a session")
 DEADLINE_S = 30.0
 
@@ -97,7 +97,7 @@ class KombuSubject:
         self.exchange_arguments: dict[str, Any] = dict(EVENTS_EXCHANGE_ARGUMENTS)
 
     def make_link(self) -> Link:
-        return make_link(self.url, HOST)
+        return make_link(self.url, ORIGIN)
 
     def bind(self, queue: str, binding_key: str) -> None:
         exchange = Exchange(EVENTS_EXCHANGE, type="topic", durable=True, arguments=self.exchange_arguments)
@@ -180,7 +180,7 @@ class MemorySubject:
 
     def _received(self, envelope: Envelope) -> Received:
         properties = {"correlation_id": envelope.task_id, "delivery_mode": 2}
-        return Received(headers_of(envelope, HOST), properties, "application/json", "utf-8", envelope.body)
+        return Received(headers_of(envelope, ORIGIN), properties, "application/json", "utf-8", envelope.body)
 
 
 @contextmanager

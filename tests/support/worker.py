@@ -14,7 +14,7 @@ from typing import Any
 import kombu
 
 from gateway_service.contract import EVENTS_EXCHANGE, routing_key
-from gateway_service.publisher.envelope import Envelope, headers_of
+from gateway_service.publisher.envelope import Envelope, Origin, headers_of
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -160,7 +160,7 @@ def publish(
                 routing_key=routing_key(event, envelope.guild_id),
                 content_type=content_type,
                 content_encoding="utf-8",
-                headers={**headers_of(envelope, "test"), **headers},
+                headers={**headers_of(envelope, Origin(bot_id="100")), **headers},
                 correlation_id=envelope.task_id,
             )
     return envelope.task_id

@@ -9,7 +9,7 @@ from gateway_service.contract import UNROUTED_QUEUE, Dispatch, event_token, task
 from gateway_service.publisher import Envelope, Outbox
 from gateway_service.publisher.envelope import headers_of
 from tests.support.publishing import (
-    HOST,
+    ORIGIN,
     SESSION,
     Received,
     Subject,
@@ -49,7 +49,7 @@ def test_every_header_of_the_contract_arrives(subject: Subject) -> None:
 
     (received,) = published(subject, envelope)
 
-    assert {name: received.headers.get(name) for name in headers_of(envelope, HOST)} == headers_of(envelope, HOST)
+    assert {name: received.headers.get(name) for name in headers_of(envelope, ORIGIN)} == headers_of(envelope, ORIGIN)
     assert received.headers["task"] == "gateway.GUILD_CREATE"
     assert received.headers["id"] == f"{SESSION}-77"
 
@@ -72,6 +72,7 @@ def test_a_worker_gets_the_dispatch_back_from_the_headers(subject: Subject) -> N
     (received,) = published(subject, envelope)
 
     assert Dispatch.from_headers(received.headers) == Dispatch(
+        bot_id=ORIGIN.bot_id,
         event="MESSAGE_CREATE",
         shard=(3, 16),
         seq=78,

@@ -8,7 +8,7 @@ import pytest
 
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.publisher import Outbox, PublisherState, make_link
-from tests.support.publishing import HOST, KombuSubject, make_envelope, publishing
+from tests.support.publishing import ORIGIN, KombuSubject, make_envelope, publishing
 from tests.support.tls import TlsFront, make_certificate
 from tests.support.waiting import wait_until
 
@@ -34,7 +34,7 @@ def test_messages_go_through_tls(
     url = rabbitmq_url.replace("amqp://", "amqps://").replace(f"127.0.0.1:{rabbitmq.port}", f"localhost:{front.port}")
     outbox = Outbox()
 
-    with publishing(lambda: make_link(f"{url}?ssl_ca_certs={certificate[0]}", HOST), outbox):
+    with publishing(lambda: make_link(f"{url}?ssl_ca_certs={certificate[0]}", ORIGIN), outbox):
         for seq in range(1, 3001):
             outbox.put(make_envelope(seq, raw=b'"%b"' % (b"x" * 2000)))
         wait_until(lambda: outbox.is_empty)
@@ -45,7 +45,7 @@ def test_messages_go_through_tls(
 def test_an_unknown_certificate_is_refused(front: TlsFront, rabbitmq_url: str, rabbitmq: PrivateRabbitMQ) -> None:
     url = rabbitmq_url.replace("amqp://", "amqps://").replace(f"127.0.0.1:{rabbitmq.port}", f"localhost:{front.port}")
 
-    with publishing(lambda: make_link(url, HOST), Outbox()) as thread:
+    with publishing(lambda: make_link(url, ORIGIN), Outbox()) as thread:
         wait_until(lambda: thread.state is PublisherState.DOWN)
 
     assert thread.last_error is not None

@@ -10,7 +10,7 @@ from gateway_service.errors import ConfigurationError
 from gateway_service.simulator import ScriptedAnswer, Simulator, SimulatorConfig
 from tasks import interactions, messages, rest
 
-DISPATCH = Dispatch(event="", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
+DISPATCH = Dispatch(event="", bot_id="100", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
 
 
 @pytest.fixture

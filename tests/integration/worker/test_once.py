@@ -1,6 +1,7 @@
 """``once=True`` on real brokers, with workers that get the same messages."""
 
 import pytest
+import redis
 
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker, publish, running_worker
@@ -124,6 +125,18 @@ def test_the_start_says_where_runs_are_noted(pair):
     assert pair.logged("for the workers of this host alone") == is_local * len(pair.workers)
 
 
+def test_a_run_is_noted_under_its_bot(pair):
+    if pair.url.startswith("amqp"):
+        pytest.skip("SQLite has no keys that others could meet")
+    dispatch_id = publish(pair.url, "ONCE", b"{}")
+    pair.wait_for(dispatch_id, "over")
+
+    with redis.Redis.from_url(pair.url, decode_responses=True) as client:
+        keys = client.keys(f"*{dispatch_id}*:0:0")
+
+    assert keys == [f"gateway:{{100}}:once:{dispatch_id}.default.{TASKS}.only:0:0"]
+
+
 def test_of_many_copies_at_the_same_moment_one_runs(pair):
     pair.wait_for(pair.copies, "over")
     pair.wait_for(pair.copies, "always", times=8)
@@ -166,8 +179,8 @@ def test_without_its_store_no_run_begins_and_one_under_way_stands(rabbitmq_url, 
         later = publish(rabbitmq_url, "ONCE", b"{}")
 
         worker.wait_for(under_way, "over")
-        wait_until(lambda: f"The run {under_way}.default.{TASKS}.only:0:0 is not noted" in worker.log)
-        wait_until(lambda: f"The run {later}.default.{TASKS}.only:0:0 waits 5 s" in worker.log)
+        wait_until(lambda: f"The run 100:{under_way}.default.{TASKS}.only:0:0 is not noted" in worker.log)
+        wait_until(lambda: f"The run 100:{later}.default.{TASKS}.only:0:0 waits 5 s" in worker.log)
         assert worker.runs(later, "only") == []
 
         valkey.start()

@@ -12,7 +12,7 @@ import pytest
 
 from gateway_service.publisher import Envelope, Outbox
 from gateway_service.publisher.links import make_link
-from tests.support.publishing import make_envelope, publishing
+from tests.support.publishing import ORIGIN, make_envelope, publishing
 from tests.support.waiting import wait_until
 from tests.support.worker import RECORD_VARIABLE, Worker
 
@@ -32,7 +32,7 @@ def publish(url: str, dispatches: Iterable[Envelope]) -> None:
     outbox = Outbox()
     for envelope in dispatches:
         outbox.put(envelope)
-    with publishing(lambda: make_link(url, "test"), outbox):
+    with publishing(lambda: make_link(url, ORIGIN), outbox):
         wait_until(lambda: outbox.is_empty)
 
 

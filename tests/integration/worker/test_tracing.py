@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from gateway_service.publisher import Outbox, PublisherThread
 from gateway_service.publisher.links import make_link
 from gateway_service.publisher.spans import PublisherSpans
-from tests.support.publishing import make_envelope
+from tests.support.publishing import ORIGIN, make_envelope
 from tests.support.waiting import wait_until
 from tests.support.worker import running_worker
 
@@ -32,7 +32,7 @@ def test_one_trace_spans_socket_broker_and_handler(rabbitmq_url, traced, tmp_pat
         rabbitmq_url, tmp_path, "tests.support.traced_tasks", *options, GATEWAY_TRACING="yes"
     ) as worker:
         outbox = Outbox()
-        publisher = PublisherThread(lambda: make_link(rabbitmq_url), outbox, PublisherSpans(tracer))
+        publisher = PublisherThread(lambda: make_link(rabbitmq_url, ORIGIN), outbox, PublisherSpans(tracer))
         publisher.start()
         outbox.put(make_envelope(1, raw=b'{"content":"%b"}' % CONTENT.encode()))
         assert publisher.stop(30.0)

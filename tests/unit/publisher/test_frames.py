@@ -4,7 +4,7 @@ import pytest
 
 from gateway_service.errors import BrokerUnavailable
 from gateway_service.publisher.frames import FrameEncoder, cut_frames
-from tests.support.publishing import HOST, make_envelope
+from tests.support.publishing import ORIGIN, make_envelope
 
 
 @pytest.mark.parametrize("around", range(-3, 4))
@@ -13,7 +13,7 @@ def test_a_body_is_split_exactly_where_a_frame_is_full(around: int) -> None:
     envelope = make_envelope(raw=b"x" * (frame_max - 8 - len(make_envelope(raw=b"").body) + around))
 
     parts: list[bytes] = []
-    FrameEncoder(HOST, 5, frame_max).encode(envelope, parts)
+    FrameEncoder(ORIGIN, 5, frame_max).encode(envelope, parts)
     frames, rest = cut_frames(b"".join(parts))
 
     bodies = [payload for kind, _, payload in frames if kind == 3]

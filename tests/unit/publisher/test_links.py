@@ -8,6 +8,7 @@ from gateway_service.publisher.amqp import AmqpLink
 from gateway_service.publisher.borders import place_of
 from gateway_service.publisher.kombu_generic import KombuLink
 from gateway_service.publisher.redis import RedisLink
+from tests.support.publishing import ORIGIN
 
 
 @pytest.mark.parametrize(
@@ -24,24 +25,24 @@ from gateway_service.publisher.redis import RedisLink
     ],
 )
 def test_the_scheme_decides(url: str, link: type) -> None:
-    assert isinstance(make_link(url, "host"), link)
+    assert isinstance(make_link(url, ORIGIN), link)
 
 
 @pytest.mark.parametrize("url", ["localhost", "", "://x", "carrier-pigeon://x"])
 def test_what_is_no_broker_url_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match="broker_url"):
-        make_link(url, "host")
+        make_link(url, ORIGIN)
 
 
 def test_a_transport_without_its_library_is_a_configuration_error() -> None:
     # kombu's transport of Kafka raises NameError then.
     with pytest.raises(ConfigurationError, match="Celery cannot use kafka://"):
-        make_link("kafka://host", "host")
+        make_link("kafka://host", ORIGIN)
 
 
 def test_a_transport_that_misses_an_option_says_so() -> None:
     with pytest.raises(BrokerUnavailable, match="master_name"):
-        make_link("sentinel://127.0.0.1:1", "host").connect()
+        make_link("sentinel://127.0.0.1:1", ORIGIN).connect()
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ import json
 import re
 from pathlib import Path
 
-from gateway_service.publisher.envelope import headers_of
+from gateway_service.publisher.envelope import Origin, headers_of
 from tests.support.publishing import make_envelope
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "message-contract.md"
 ENVELOPE = make_envelope(4711, session="9c1185a5c5e9fc54", received_at=1767225600.125, raw=b'{"id":"1","content":"hi"}')
+ORIGIN = Origin(bot_id="155149108183695360", host="gateway-0")
 
 
 def json_blocks() -> list[str]:
@@ -16,7 +17,7 @@ def json_blocks() -> list[str]:
 
 
 def test_the_example_headers_are_the_real_ones() -> None:
-    assert json.loads(json_blocks()[0]) == headers_of(ENVELOPE, "gateway-0")
+    assert json.loads(json_blocks()[0]) == headers_of(ENVELOPE, ORIGIN)
 
 
 def test_the_example_body_is_the_real_one() -> None:
@@ -26,4 +27,4 @@ def test_the_example_body_is_the_real_one() -> None:
 def test_every_header_is_explained() -> None:
     table = DOCUMENT.read_text().partition("## Headers")[2].partition("##")[0]
 
-    assert [name for name in headers_of(ENVELOPE, "gateway-0") if f"`{name}`" not in table] == []
+    assert [name for name in headers_of(ENVELOPE, ORIGIN) if f"`{name}`" not in table] == []

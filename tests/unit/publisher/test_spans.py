@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 from gateway_service.publisher.envelope import headers_of
 from gateway_service.publisher.spans import PublisherSpans, make_spans
-from tests.support.publishing import make_envelope
+from tests.support.publishing import ORIGIN, make_envelope
 
 
 def spans(sampler=ALWAYS_ON):
@@ -19,7 +19,7 @@ def spans(sampler=ALWAYS_ON):
 
 def test_nothing_is_made_where_tracing_is_off():
     assert make_spans(tracing=False) is None
-    assert "traceparent" not in headers_of(make_envelope(), "host")
+    assert "traceparent" not in headers_of(make_envelope(), ORIGIN)
 
 
 def test_a_message_names_the_span_that_ends_with_its_confirm():
@@ -32,7 +32,7 @@ def test_a_message_names_the_span_that_ends_with_its_confirm():
 
     [span] = exporter.get_finished_spans()
     expected = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{span.context.trace_flags:02x}"
-    assert headers_of(envelope, "host")["traceparent"] == expected
+    assert headers_of(envelope, ORIGIN)["traceparent"] == expected
 
 
 @pytest.mark.parametrize("is_other_object", [False, True], ids=["from memory", "from disk"])

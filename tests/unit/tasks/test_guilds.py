@@ -8,7 +8,9 @@ from tasks.rest import Post
 
 
 def dispatch(kind):
-    return Dispatch(event="GUILD_CREATE", shard=(0, 1), seq=1, session="s", guild_id=10, received_at=0.0, kind=kind)
+    return Dispatch(
+        event="GUILD_CREATE", bot_id="100", shard=(0, 1), seq=1, session="s", guild_id=10, received_at=0.0, kind=kind
+    )
 
 
 def test_a_guild_that_added_the_bot_is_thanked():

@@ -9,7 +9,7 @@ from gateway_service.errors import EX_CONFIG, ConfigurationError
 from gateway_service.worker.gateway import Gateway
 from gateway_service.worker.strategy import EventTask
 
-DISPATCH = Dispatch(event="READY", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
+DISPATCH = Dispatch(event="READY", bot_id="100", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
 
 
 def one_argument(data): ...

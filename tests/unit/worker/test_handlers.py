@@ -6,7 +6,15 @@ from celery.exceptions import MaxRetriesExceededError
 from gateway_service.worker.confirmed import confirming_producers
 from gateway_service.worker.handlers import round_delay_up
 
-HEADERS = {"event": "A", "shard": [0, 1], "seq": 1, "session": "s", "received_at": 0.0, "queue": "default.A"}
+HEADERS = {
+    "event": "A",
+    "bot_id": "100",
+    "shard": [0, 1],
+    "seq": 1,
+    "session": "s",
+    "received_at": 0.0,
+    "queue": "default.A",
+}
 
 
 @pytest.fixture

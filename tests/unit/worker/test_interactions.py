@@ -8,7 +8,14 @@ from gateway_service.worker.callback import callback_for
 from gateway_service.worker.interactions import can_be_deferred, created_at
 from gateway_service.worker.lateness import BUCKETS_S, Lateness, lateness_of
 
-HEADERS = {"event": "INTERACTION_CREATE", "shard": [0, 1], "seq": 1, "session": "s", "received_at": 0.0}
+HEADERS = {
+    "event": "INTERACTION_CREATE",
+    "bot_id": "100",
+    "shard": [0, 1],
+    "seq": 1,
+    "session": "s",
+    "received_at": 0.0,
+}
 DISCORD_EPOCH_S = 1_420_070_400
 
 
@@ -101,7 +108,9 @@ def test_only_handlers_of_interactions_have_their_options(gateway, option):
 
 
 def test_a_handler_that_is_called_as_a_function_is_never_late(make):
-    dispatch = Dispatch(event="INTERACTION_CREATE", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
+    dispatch = Dispatch(
+        event="INTERACTION_CREATE", bot_id="100", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0
+    )
 
     assert make(defer=True)(interaction(60), dispatch) == "answered"
 

@@ -4,10 +4,19 @@ import pytest
 from celery.exceptions import Ignore, Reject, Retry
 
 from gateway_service.contract import Dispatch
+from gateway_service.state.once import RunKey
 from gateway_service.worker.once import LOCAL_ONCE_URL, ONCE_URL_KEY, key_of, once_url_of, runs_of
 
-DISPATCH = Dispatch(event="A", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
-HEADERS = {"event": "A", "shard": [0, 1], "seq": 1, "session": "s", "received_at": 0.0, "queue": "default.A"}
+DISPATCH = Dispatch(event="A", bot_id="100", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
+HEADERS = {
+    "event": "A",
+    "bot_id": "100",
+    "shard": [0, 1],
+    "seq": 1,
+    "session": "s",
+    "received_at": 0.0,
+    "queue": "default.A",
+}
 REQUEST = {
     "id": "s-1.default.handler",
     "kwargs": {},
@@ -98,7 +107,7 @@ def put_off_message(app):
 
 
 def test_a_run_that_another_is_at_comes_again_later_with_no_retry_counted(handler, app):
-    key = "s-1.default.handler:2:0"
+    key = RunKey("100", "s-1.default.handler:2:0")
     runs_of(app)._opened().begin(key, "another", 600)
 
     with pytest.raises(Ignore):
@@ -119,10 +128,10 @@ def test_without_its_store_a_handler_does_not_run_and_the_message_is_not_lost(ha
     assert put_off_message(app)[1] == ["hello"]
 
 
-def test_the_key_names_dispatch_handler_retry_and_requeue(handler):
+def test_the_key_names_bot_dispatch_handler_retry_and_requeue(handler):
     handler.push_request(retries=2, **{**REQUEST, "headers": HEADERS | {"requeues": 1}})
 
-    assert key_of(handler.request) == "s-1.default.handler:2:1"
+    assert key_of(handler.request) == RunKey("100", "s-1.default.handler:2:1")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,16 @@ from celery.app.trace import build_tracer
 from gateway_service.contract import Dispatch
 from gateway_service.worker.gateway import Gateway
 
-DISPATCH = Dispatch(event="A", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
-HEADERS = {"event": "A", "shard": [0, 1], "seq": 1, "session": "s", "guild_id": None, "received_at": 0.0}
+DISPATCH = Dispatch(event="A", bot_id="100", shard=(0, 1), seq=1, session="s", guild_id=None, received_at=0.0)
+HEADERS = {
+    "event": "A",
+    "bot_id": "100",
+    "shard": [0, 1],
+    "seq": 1,
+    "session": "s",
+    "guild_id": None,
+    "received_at": 0.0,
+}
 
 
 @pytest.fixture
