@@ -26,7 +26,7 @@ def run(tmp_path):
         state = open_state(url, Namespace("100", 2))
         state.save([], ledgers=ledgers)
         state.close()
-        environment = {"DISCORD_TOKEN": TOKEN, "GATEWAY_STATE_URL": url, "COLUMNS": "200"}
+        environment = {"DISCORD_TOKEN": TOKEN, "GATEWAY_STATE_URL": url, "COLUMNS": "40"}
         result = CliRunner(env=environment).invoke(ledger, flags, standalone_mode=False)
         return result.return_value, result.output
 
@@ -37,9 +37,38 @@ def test_a_balanced_ledger_is_a_table_with_totals(run):
     code, output = run(account("first"), account("second", shard_id=1, received=5, published=5, seq=5))
 
     assert code == 0
-    assert "first" in output
-    assert "14" in output
-    assert "2 sessions" in output
+    assert [line.split() for line in output.splitlines()[1:4]] == [
+        ["0", "first", "9", "9", "0", "0", "0", "0", "ok"],
+        ["1", "second", "5", "5", "0", "0", "0", "0", "ok"],
+        ["total", "14", "14", "0", "0", "0", "0"],
+    ]
+    assert output.endswith("All 2 sessions balance.\n")
+
+
+def test_the_table_of_a_large_bot_fits_a_terminal_of_80_columns(run):
+    _, output = run(
+        account(
+            "4292fc8ae754f1ae",
+            shard_id=1023,
+            num_shards=1024,
+            seq=123_456_789,
+            received=123_456_789,
+            published=123_000_000,
+            spooled=400_000,
+            in_flight=789,
+            filtered=56_000,
+            gaps=12,
+        )
+    )
+
+    assert "123456789  123000000   400789     56000" in output
+    assert max(map(len, output.splitlines()[:3])) <= 80
+
+
+def test_while_there_are_two_shard_counts_each_shard_is_told_with_its_own(run):
+    _, output = run(account("first"), account("second", num_shards=4))
+
+    assert [line.split()[0] for line in output.splitlines()[1:3]] == ["0/2", "0/4"]
 
 
 def test_one_that_does_not_balance_ends_with_1_and_the_reason(run):
@@ -47,12 +76,15 @@ def test_one_that_does_not_balance_ends_with_1_and_the_reason(run):
 
     assert code == 1
     assert "session first: 9 dispatches were received and 8 are accounted for" in output
+    assert "WRONG" in output
+    assert output.endswith("1 of 1 sessions does not balance.\n")
 
 
 def test_gaps_are_told_with_their_reason(run):
     _, output = run(account("first", gaps=1, ended="Discord invalidated it (op 9)"))
 
-    assert "1 gaps: Discord invalidated it (op 9)" in output
+    assert "session first: 1 gap: Discord invalidated it (op 9)" in output
+    assert output.endswith("All 1 sessions balance, 1 told as GATEWAY_GAP.\n")
 
 
 def test_as_json_it_is_one_object(run):
