@@ -51,12 +51,20 @@ async def _run(descriptor: int) -> None:
         return  # the supervisor went away before it had work for us
     if not isinstance(configure, Configure):
         raise ChannelBroken(f"the first message must be Configure, not {type(configure).__name__}")
-    state_url = SecretUrl(configure.state_url.get_secret_value())  # which is named in errors, without its password
-    for secret in (configure.token.get_secret_value(), configure.broker_url.get_secret_value(), *state_url.passwords):
-        register_secret(secret)
+    register_secret(configure.token.get_secret_value())
+    for url in (configure.broker_url, configure.state_url):
+        _register_secrets_of(SecretUrl(url.get_secret_value()))
     configure_logging(configure.log_level, configure.log_format)
     await ShardProcess(channel, configure).run()
     await channel.close()
+
+
+def _register_secrets_of(url: SecretUrl) -> None:
+    """Hide what a URL keeps secret; the rest of it is named in errors, because somebody has to find the server."""
+    for password in url.passwords:
+        register_secret(password)
+    if str(url) != url.get_secret_value():  # there may be something in its query
+        register_secret(url.get_secret_value())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

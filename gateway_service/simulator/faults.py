@@ -6,7 +6,7 @@ whole bot suffers, and what strikes only at its own moment. A new fault is one d
 ``strikes.py``, or the place that asks the plan.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -233,7 +233,12 @@ class RecommendShards:
 
 @dataclass(frozen=True, slots=True)
 class ResetToken:
-    """The token is dead: every session ends, every connection is closed with 4004, REST answers 401."""
+    """The token is dead: every session ends, every connection is closed with 4004, REST answers 401.
+
+    With a ``new_token`` the bot is accepted with that one, as after a reset by its owner.
+    """
+
+    new_token: str = field(default="", repr=False)
 
 
 BotFault = MoveResumeUrl | SetRemaining | SetMaxConcurrency | RecommendShards | ResetToken

@@ -35,7 +35,8 @@ class Hub:
     pacing: IdentifyPacing = field(init=False)
     budget: IdentifyBudget = field(init=False)
     all_members: AllMembersLimit = field(init=False, default_factory=AllMembersLimit)
-    token_is_dead: bool = field(init=False, default=False)
+    token: str = field(init=False, repr=False)
+    """The bot's; empty when it was reset and its owner has not asked for a new one."""
     presences: dict[int, dict[str, Any]] = field(init=False, default_factory=dict)
     """Last presence that each shard has set."""
     voice_channels: dict[int, int] = field(init=False, default_factory=dict)
@@ -48,6 +49,7 @@ class Hub:
 
     def __post_init__(self) -> None:
         config = self.config
+        self.token = config.token
         self.recommended_shards = config.shards
         self.world = World(bot_id=config.bot_id, guilds=config.guilds, members_per_guild=config.members_per_guild)
         self.sessions = SessionRegistry(config)
@@ -59,7 +61,7 @@ class Hub:
 
     def accepts(self, token: str) -> bool:
         """Tell whether a token, with or without ``Bot``, is the bot's."""
-        return not self.token_is_dead and token.removeprefix("Bot ") == self.config.token
+        return bool(self.token) and token.removeprefix("Bot ") == self.token
 
     def next_id(self) -> int:
         """Return a fresh snowflake of this moment: its time tells handlers how old an interaction is."""
@@ -75,9 +77,9 @@ class Hub:
             stripped = orjson.dumps(without_content(data))
         return self.sessions.dispatch(event, orjson.dumps(data), target, self.clock(), stripped=stripped)
 
-    def reset_token(self) -> None:
+    def reset_token(self, new_token: str = "") -> None:
         """End every session and accept the token no more, as Discord does when the daily budget is overrun."""
-        self.token_is_dead = True
+        self.token = new_token
         for session in self.sessions:
             self.sessions.end(session)
 

@@ -99,8 +99,8 @@ class Striker:
                 hub.pacing.max_concurrency = count
             case RecommendShards(count=count):
                 hub.recommended_shards = count
-            case ResetToken():
-                hub.reset_token()
+            case ResetToken(new_token=new_token):
+                hub.reset_token(new_token)
                 return self._gateway.inject(CloseWith(CloseCode.AUTHENTICATION_FAILED, "Authentication failed."))
             case _:
                 assert_never(fault)

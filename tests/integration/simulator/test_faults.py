@@ -247,6 +247,12 @@ async def test_a_token_can_be_reset(sim, live):
     assert await client.close_code() == 4004
     async with httpx.AsyncClient(headers={"Authorization": f"Bot {sim.token}"}) as api:
         assert (await api.get(f"{sim.api_url}/gateway/bot")).status_code == 401
+        sim.inject(ResetToken(new_token="new"))
+        answers = [
+            await api.get(f"{sim.api_url}/gateway/bot", headers={"Authorization": f"Bot {token}"})
+            for token in (sim.token, "new", "none")
+        ]
+    assert [answer.status_code for answer in answers] == [401, 200, 401]
 
 
 async def test_the_resume_host_can_move(sim, live):

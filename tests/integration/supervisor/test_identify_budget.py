@@ -55,7 +55,7 @@ async def test_forced_the_reserve_is_spent_and_nothing_more(connect_to, caplog):
         assert "no IDENTIFY is left" in supervisor.snapshot().shards[2].reason
 
     assert identified(discord) == [0, 1]
-    assert not discord.hub.token_is_dead
+    assert discord.hub.token == discord.token
     assert len([record for record in caplog.records if record.message == "identify.forced"]) == 2
 
 
