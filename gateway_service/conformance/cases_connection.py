@@ -5,7 +5,7 @@ from typing import Final
 from gateway_service.conformance.case import Case, Judge, Strike
 from gateway_service.conformance.client import Client
 from gateway_service.conformance.reaction import KEPT, LEFT, RENEWED, RESUMED, STOPPED, Reaction
-from gateway_service.protocol.constants import Opcode
+from gateway_service.protocol.constants import ALARMING_CLOSE_CODES, FATAL_CLOSE_CODES, Opcode
 from gateway_service.simulator import (
     Abort,
     AskHeartbeats,
@@ -115,7 +115,6 @@ _F1: Final = (
         before=armed(AskReconnect(), Moment.GUILD_STREAM, after=3),
         expected=LEFT,
     ),
-    Case(fault="F1", name="close 1001", strike=now(CloseWith(1001)), expected=RESUMED),
 )
 _F2: Final = (
     Case(
@@ -146,23 +145,33 @@ _F2: Final = (
     Case(fault="F2", name="op 9 true live", strike=now(InvalidateSession(resumable=True)), expected=LEFT),
     Case(fault="F2", name="op 9 false live", strike=now(InvalidateSession()), expected=_RENEWED_LEFT),
 )
-_RESUMABLE_CODES: Final = (1000, 1012, 4000, 4001, 4002, 4005, 4008, 4999)
+_RESUMABLE_CODES: Final = (1000, 1001, 1012, 4000, 4001, 4002, 4005, 4008, 4999)
 _RENEWING_CODES: Final = (4003, 4006, 4007, 4009)
-_FATAL_CODES: Final = (4004, 4010, 4011, 4012, 4013, 4014)
+
+
+def _closed(when: str, code: int, expected: Reaction, *, before: Strike | None = None) -> Case:
+    """Return a case of one close code, which strikes a live shard unless something was armed ``before``."""
+    return Case(
+        fault="F3",
+        name=f"close {code} {when}",
+        before=before,
+        strike=None if before else now(CloseWith(code)),
+        expected=STOPPED if code in FATAL_CLOSE_CODES else expected,
+        until=noted("close.alarming", 1 if code in ALARMING_CLOSE_CODES else 0),
+    )
+
+
 _F3: Final = (
+    *(_closed("live", code, RESUMED) for code in _RESUMABLE_CODES),
+    *(_closed("live", code, RENEWED) for code in _RENEWING_CODES),
+    *(_closed("live", code, STOPPED) for code in sorted(FATAL_CLOSE_CODES)),
     *(
-        Case(fault="F3", name=f"close {code} live", strike=now(CloseWith(code)), expected=expected)
-        for codes, expected in ((_RESUMABLE_CODES, RESUMED), (_RENEWING_CODES, RENEWED), (_FATAL_CODES, STOPPED))
-        for code in codes
-    ),
-    *(
-        Case(fault="F3", name=f"close {code} before HELLO", before=armed(CloseWith(code), Moment.HELLO), expected=KEPT)
-        for code in (1012, 4000, 4009, 4999)
-    ),
-    Case(fault="F3", name="close 4004 before HELLO", before=armed(CloseWith(4004), Moment.HELLO), expected=STOPPED),
-    *(
-        Case(fault="F3", name=f"close {code} before READY", before=armed(CloseWith(code), Moment.IDENTIFY), expected=to)
-        for code, to in ((1012, RENEWED), (4000, RENEWED), (4999, RENEWED), (4014, STOPPED))
+        _closed(when, code, expected, before=armed(CloseWith(code), moment))
+        for when, moment, expected in (
+            ("before HELLO", Moment.HELLO, KEPT),
+            ("before READY", Moment.IDENTIFY, RENEWED),
+        )
+        for code in (*_RESUMABLE_CODES, *_RENEWING_CODES, *sorted(FATAL_CLOSE_CODES))
     ),
     Case(
         fault="F3",
