@@ -3,18 +3,22 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway_service.contract import session_hash
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.protocol.constants import Opcode
+from gateway_service.protocol.states import State
+from gateway_service.publisher import Rung
 from gateway_service.simulator import Simulator, SimulatorConfig
 from gateway_service.simulator.faults import AskHeartbeats, AskReconnect, InvalidateSession, Moment
 from tests.support.disk import small_disk
@@ -30,6 +34,7 @@ CAN_MOUNT = os.geteuid() == 0
 
 
 HEARTBEAT_S = 10.0
+_LOOK_EVERY_S = 0.2
 
 
 class Outage:
@@ -95,6 +100,35 @@ class Outage:
         await self.simulator.wait_for_shards(range(SHARDS))
 
 
+class Visible:
+    """What the doors of the service show while it goes down and up: the rungs of metrics, processes and shards."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.in_metrics: set[str] = set()
+        self.of_processes: set[str] = set()
+        self.of_shards: set[tuple[str, str]] = set()
+        """Rung and state."""
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        async with httpx.AsyncClient(timeout=5.0) as api:
+            while True:
+                with suppress(httpx.HTTPError):  # it is killed in the midst of it
+                    await self._look(api)
+                await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _look(self, api: httpx.AsyncClient) -> None:
+        *_, port = re.findall(r"control\.listening address=\S+:(\d+)", self._service.log)
+        url = f"http://127.0.0.1:{port}"
+        shards = (await api.get(f"{url}/v1/shards")).json()["result"]["shards"]
+        processes = (await api.get(f"{url}/v1/processes")).json()["result"]["processes"]
+        metrics = (await api.get(f"{url}/metrics")).text
+        self.of_shards |= {(shard["rung"], shard["state"]) for shard in shards}
+        self.of_processes |= {each["status"]["rung"] for each in processes if each["status"]}
+        self.in_metrics |= set(re.findall(r'gateway_ladder_rung\{.*rung="(\w+)".*\} 1\.0', metrics))
+
+
 @asynccontextmanager
 async def running_outage(rabbitmq: PrivateRabbitMQ, url: str, directory: Path) -> AsyncIterator[Outage]:
     config = SimulatorConfig(
@@ -142,6 +176,8 @@ async def test_down_every_rung_and_up_again_nothing_is_lost_and_all_is_in_order(
 ) -> None:
     async with running_outage(rabbitmq, rabbitmq_url, tmp_path) as outage:
         simulator = outage.simulator
+        visible = Visible(outage.service)
+        watching = asyncio.create_task(visible.watch())
         simulator.start_traffic(100)
         await until(lambda: simulator.sent.total > 200)
         await outage.is_served()
@@ -168,6 +204,9 @@ async def test_down_every_rung_and_up_again_nothing_is_lost_and_all_is_in_order(
 
         received = await outage.arrived()
 
+        watching.cancel()
+        assert visible.in_metrics == visible.of_processes == {rung.value for rung in Rung}
+        assert {(Rung.SPOOL, State.LIVE), (Rung.SUSPENDED, State.SUSPENDED)} <= visible.of_shards
         assert {each.headers["id"] for each in received} == simulator.sent_ids()
         for numbers in first_arrivals(received).values():
             assert numbers == sorted(numbers)
