@@ -15,10 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Final
+from typing import Final
 
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue, binding
@@ -26,6 +26,7 @@ from kombu.exceptions import KombuError
 from kombu.message import Message
 from kombu.messaging import Consumer
 
+from benchmarks.costs import Cost, median
 from gateway_service.contract import EVENTS_EXCHANGE, EVENTS_EXCHANGE_ARGUMENTS, GAP_EVENT
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.protocol.constants import Opcode
@@ -47,28 +48,11 @@ _BURST_S: Final = 0.02
 _STANDSTILL_S: Final = 10.0
 _CALM_S: Final = 3.0
 _POLL_S: Final = 0.05
+_RETRY_S: Final = 0.05
 _START: Final = (
     *(sys.executable, "-m", "gateway_service", "start"),
     *("--shard-count", str(SHARDS), "--processes", str(PROCESSES), "--intents", "GUILDS,GUILD_MESSAGES"),
 )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """One line of the table."""
-
-    failure: str
-    delay_s: float
-    """The longest time between a dispatch and its arrival in the queue."""
-    replayed: int
-    """Dispatches that Discord sent on RESUME and that were not here yet."""
-    twice: int
-    """Dispatches that came into the queue again."""
-    identifies: int
-    gaps: int
-    """GATEWAY_GAP messages."""
-    missed: int
-    """Dispatches for which Discord had no session of ours."""
 
 
 class Arrivals(Thread):
@@ -93,6 +77,7 @@ class Arrivals(Thread):
         while not self._stopping.is_set():
             with contextlib.suppress(OSError, KombuError, *Connection(self._url).connection_errors):
                 self._consume()
+            self._stopping.wait(_RETRY_S)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -127,6 +112,7 @@ class Bot:
     directory: Path
     sent: set[int] = field(default_factory=set)
     missed: int = 0
+    lost_sessions: int = 0
 
     def start(self) -> None:
         environment = os.environ | {
@@ -213,7 +199,8 @@ async def kill_resume_host(bot: Bot) -> None:
 
 
 async def lose_session(bot: Bot) -> None:
-    bot.simulator.inject(InvalidateSession(), 0)
+    bot.simulator.inject(InvalidateSession(), bot.lost_sessions % SHARDS)  # the same one twice would have to wait
+    bot.lost_sessions += 1
 
 
 async def restart_broker(bot: Bot) -> None:
@@ -239,25 +226,29 @@ FAILURES: Final[dict[str, Callable[[Bot], Awaitable[None]]]] = {
 }
 
 
-async def measure(progress: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Let every failure strike once and return its cost."""
+async def measure(rounds: int, progress: Callable[[str], None]) -> list[Cost]:
+    """Let every failure strike so many times, and return the medians of its costs."""
+    costs: dict[str, list[Cost]] = {name: [] for name in FAILURES}
     with tempfile.TemporaryDirectory() as directory, PrivateRabbitMQ() as broker:
         async with _running(broker, Path(directory)) as bot:
-            costs = []
-            for name, strike in FAILURES.items():
-                progress(name)
-                costs.append(asdict(await _cost(name, strike, bot)))
-            return costs
+            for number in range(1, rounds + 1):
+                for name, strike in FAILURES.items():
+                    progress(f"{name} ({number}/{rounds})")
+                    costs[name].append(await _cost(name, strike, bot))
+    return [median(each) for each in costs.values()]
 
 
 async def _cost(name: str, strike: Callable[[Bot], Awaitable[None]], bot: Bot) -> Cost:
     arrivals = bot.arrivals
     before = bot.replayed, arrivals.twice, bot.identifies, arrivals.gaps, bot.missed
     arrivals.delay_s = 0.0
+    began = time.monotonic()
     await strike(bot)
+    lasted_s = time.monotonic() - began
     await bot.settled()
     after = bot.replayed, arrivals.twice, bot.identifies, arrivals.gaps, bot.missed
-    return Cost(name, round(arrivals.delay_s, 1), *(new - old for new, old in zip(after, before, strict=True)))
+    counts = (new - old for new, old in zip(after, before, strict=True))
+    return Cost(name, round(lasted_s, 1), round(arrivals.delay_s, 1), *counts)
 
 
 @contextlib.asynccontextmanager
