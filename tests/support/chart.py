@@ -38,18 +38,19 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([tool("helm"), *arguments], capture_output=True, text=True, check=False)
 
 
-def render(*arguments: str, release: str = "bot", kubernetes: str = NEWEST_KUBERNETES) -> Objects:
+def render(*arguments: str, release: str = "bot", kubernetes: str = NEWEST_KUBERNETES, chart: Path = CHART) -> Objects:
     """Return the objects of a release.
 
     Args:
         arguments: Of ``helm template``, such as ``--values=FILE`` and ``--set=NAME=VALUE``.
         release: Its name.
         kubernetes: The version of the cluster.
+        chart: Another chart than ours.
 
     Raises:
         RenderFailed: With what Helm says.
     """
-    done = helm("template", release, str(CHART), f"--kube-version={kubernetes}", *arguments)
+    done = helm("template", release, str(chart), f"--kube-version={kubernetes}", *arguments)
     if done.returncode != 0:
         raise RenderFailed(done.stderr)
     return [found for found in yaml.safe_load_all(done.stdout) if found]

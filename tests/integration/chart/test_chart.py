@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -144,6 +145,29 @@ def test_no_object_has_a_secret_in_it(objects):
     assert given
     assert all(set(variable) == {"name", "valueFrom"} for variable in given)
     assert not [each for each in objects if each["kind"] == "Secret"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_the_notes_name_every_key_of_the_secret_that_is_read(example, rendered, tmp_path):
+    # Helm shows its notes at an installation alone, so they are made an object.
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (chart / "templates/NOTES.txt").rename(chart / "notes.txt")
+    (chart / "templates/notes.yaml").write_text(
+        'kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get "notes.txt") . | toJson }}'
+    )
+    notes = only(render(f"--values={example}", chart=chart), "Notes")["text"]
+
+    objects = yaml.safe_dump(rendered[example.stem])
+    read = set(re.findall(r"key: (\S+)\n\s+name: my-bot$", objects, re.MULTILINE))
+    read |= {
+        item["key"]
+        for pod in pods_of(rendered[example.stem])
+        for volume in pod["volumes"]
+        if "secret" in volume
+        for item in volume["secret"]["items"]
+    }
+
+    assert re.findall(r'the Secret "my-bot" has these keys: (.*)', notes) == [", ".join(sorted(read))]
 
 
 def test_every_pod_meets_the_restricted_profile(objects):
