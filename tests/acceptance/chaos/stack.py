@@ -50,6 +50,7 @@ class Stack:
     """One trouble of the broker at a time: a frozen one cannot be stopped, a stopped one not frozen."""
     service_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
     line_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
+    disk_in_trouble: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def ledger(self) -> dict[str, Any]:
         """Return the service's own account, as ``gateway-service ledger`` reads it from the store."""

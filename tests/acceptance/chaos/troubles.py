@@ -101,9 +101,10 @@ async def slow_line(stack: Stack, rng: random.Random) -> None:
 
 
 async def fill_disk(stack: Stack, rng: random.Random) -> None:
-    filling = await asyncio.to_thread(fill, stack.disk)
-    await asyncio.sleep(rng.uniform(2, 5))
-    filling.unlink()
+    async with stack.disk_in_trouble:
+        filling = await asyncio.to_thread(fill, stack.disk)
+        await asyncio.sleep(rng.uniform(2, 5))
+        filling.unlink()
 
 
 async def set_clock(stack: Stack, rng: random.Random) -> None:
