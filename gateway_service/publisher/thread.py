@@ -96,7 +96,9 @@ class PublisherThread:
         self._stopping.set()
         self._outbox.bell.ring()
         if self._thread.ident is not None:
-            self._thread.join(flush_timeout_s + 2 * POLL_S)
+            self._thread.join(flush_timeout_s)
+            if self._link is not None:  # who tries to connect may hang for long, and has nothing in its hands
+                self._thread.join(2 * POLL_S)
         return self._outbox.is_empty
 
     def _run(self) -> None:
