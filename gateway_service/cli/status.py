@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import click
 from rich.console import Group, RenderableType
@@ -39,22 +39,27 @@ def status(caller: Caller, *, once: bool, interval_s: float) -> int:
     if caller.as_json:
         return caller.say(answer, "")
     view = StatusView()
+
+    def look(answer: Answer) -> RenderableType:
+        return view(answer, caller.ask("identify_budget")["result"], time.time())
+
     if once or not caller.console.is_terminal:
-        caller.console.print(view(answer, time.time()))
+        caller.console.print(look(answer))
         return EX_REFUSED if answer["failures"] else EX_OK
-    with Live(view(answer, time.time()), console=caller.console, auto_refresh=False, screen=True) as live:
+    with Live(look(answer), console=caller.console, auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(interval_s)
-            live.update(view(caller.ask("shards"), time.time()), refresh=True)
+            live.update(look(caller.ask("shards")), refresh=True)
 
 
 class StatusView:
-    """Renders answers of ``shards``, with the rate of dispatches between the last two; ``now`` is in UNIX seconds."""
+    """Renders answers of ``shards``, with the rate of dispatches between the last two, and the identify budget."""
 
     def __init__(self) -> None:
         self._before: tuple[float, Mapping[int, int]] | None = None
 
-    def __call__(self, answer: Answer, now: float) -> RenderableType:
+    def __call__(self, answer: Answer, budget: Mapping[str, Any], now: float) -> RenderableType:
+        """Return what to show at ``now``, in UNIX seconds."""
         shards = answer["result"]["shards"]
         rates = self._rates({shard["shard_id"]: shard["received"] for shard in shards}, now)
         live = sum(shard["state"] == "live" for shard in shards)
@@ -63,24 +68,14 @@ class StatusView:
             f"{sum(shard['guilds'] for shard in shards):,} guilds, "
             f"{sum(rates.values()):,.0f} events/s, lag {sum(shard['lag'] for shard in shards):,}"
         )
+        # A terminal of 80 columns has no room for what is the same in each line.
+        has_hosts = len({shard["host"] for shard in shards}) > 1
+        headings = ("shard", "state", "rung", "latency", "guilds", "events/s", "lag", "age", "resumes", "restarts")
         table = _table(
-            (
-                "shard",
-                "host",
-                "state",
-                "rung",
-                "latency",
-                "guilds",
-                "events/s",
-                "lag",
-                "session age",
-                "resumes",
-                "restarts",
-            ),
+            (*headings, "host") if has_hosts else headings,
             [
                 (
                     str(shard["shard_id"]),
-                    shard["host"],
                     _state(shard["state"]),
                     shard["rung"],
                     _ms(shard["latency_s"]),
@@ -90,6 +85,7 @@ class StatusView:
                     _age(shard["session_since"], now),
                     str(shard["resumes"]),
                     str(shard["restarts"]),
+                    *([shard["host"]] if has_hosts else []),
                 )
                 for shard in shards
             ],
@@ -97,7 +93,8 @@ class StatusView:
         unrouted = ", ".join(f"{event} {count:,}" for event, count in answer["result"].get("unrouted", {}).items())
         unwanted = [Text(f"nobody subscribed to: {unrouted}", style="yellow")] if unrouted else []
         missing = [Text(f"{failure['code']}: {failure['message']}", style="red") for failure in answer["failures"]]
-        return Group(Text(summary, style="bold"), table, *unwanted, *missing)
+        reasons = [Text(line, style="yellow") for line in _reasons(shards)]
+        return Group(Text(summary, style="bold"), table, *reasons, *unwanted, *missing, _forecast(budget))
 
     def _rates(self, received: Mapping[int, int], now: float) -> dict[int, float]:
         before, self._before = self._before, (now, received)
@@ -160,13 +157,30 @@ def budget(caller: Caller) -> int:
     """Tell how many IDENTIFYs are left."""
     answer = caller.ask("identify_budget")
     result = answer["result"]
-    verdict = "is affordable" if result["can_restart_all"] else "is NOT affordable"
-    return caller.say(
-        answer,
-        f"{result['remaining']} of {result['total']} identifies left, {result['reserve']} of them in reserve\n"
-        f"{result['waiting']} shards wait, {result['held']} of them held; the breaker is {result['breaker']}\n"
-        f"a restart of every shard with new sessions {verdict}",
+    waiting = f"{result['waiting']} shards wait for one"
+    if result["held"]:
+        not_before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(result["next_at"]))
+        waiting += f", {result['held']} of them until {not_before} at least (status says why)"
+    return caller.say(answer, f"{_forecast(result)}\n{waiting}; the breaker is {result['breaker']}")
+
+
+def _forecast(budget: Mapping[str, Any]) -> Text:
+    """Return what is left, and whether every shard could begin anew."""
+    verdict = "yes" if budget["can_restart_all"] else "no"
+    return Text(
+        f"{budget['remaining']} of {budget['total']} IDENTIFYs left, {budget['reserve']} are kept in reserve; "
+        f"full restart affordable: {verdict}",
+        style="" if budget["can_restart_all"] else "yellow",
     )
+
+
+def _reasons(shards: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why shards are not live, one line for each reason."""
+    by_reason: dict[str, list[int]] = {}
+    for shard in shards:
+        if shard["reason"]:
+            by_reason.setdefault(shard["reason"], []).append(shard["shard_id"])
+    return [f"shard {as_ranges(ids)}: {reason}" for reason, ids in by_reason.items()]
 
 
 def _list(caller: Caller, answer: Answer, headings: Sequence[str], rows: Iterable[Cells]) -> int:
@@ -176,9 +190,9 @@ def _list(caller: Caller, answer: Answer, headings: Sequence[str], rows: Iterabl
 
 
 def _table(headings: Sequence[str], rows: Iterable[Cells]) -> Table:
-    table = Table(expand=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in _LEFT else "right")
+        table.add_column(heading, justify="left" if heading in _LEFT else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -193,14 +207,14 @@ def _ms(seconds: float | None) -> str:
 
 
 def _age(since: float | None, now: float) -> str:
-    """Return how long ago something began, in days, hours and minutes: the two largest of them."""
+    """Return how long ago something began, in the two largest of days, hours, minutes and seconds: ``3d04h``."""
     if since is None:
         return ""
     minutes, seconds = divmod(max(0, int(now - since)), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
-        return f"{days} d {hours} h"
+        return f"{days}d{hours:02}h"
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s"
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{seconds:02}s"

@@ -125,7 +125,7 @@ def test_the_command_line_shows_what_runs(cli):
         (["status", "--once"], f"{NUM_SHARDS} of {NUM_SHARDS} shards live"),
         (["shards"], "gateway@"),
         (["processes"], "RUNNING"),
-        (["budget"], "identifies left"),
+        (["budget"], "IDENTIFYs left"),
     ):
         code, out, err = cli(*arguments)
         assert (code, err) == (EX_OK, ""), arguments
