@@ -130,11 +130,14 @@ class State(SessionStore, Ledger, IdentifyPermits, DesiredState, Protocol):
     what they hold.
     """
 
-    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None:
+    def restore(
+        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+    ) -> None:
         """Add what the store may have lost, in one transaction; what it has stays.
 
         Args:
-            identifies: Permits of the bot. The key of a young one is taken until it must have been used.
+            identifies: Permits of the bot.
+            held: Shards, by the number of a permit of ours that is among them and was not used yet.
             desired: Values by name.
         """
 

@@ -116,10 +116,13 @@ class RedisState:
                     transaction.hset(self._key("desired"), name, value)
             transaction.execute()
 
-    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None:
+    def restore(
+        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+    ) -> None:
         records = [(each.shard_id, each.num_shards, each.number) for each in identifies]
-        fields = (field for row in (*records, *desired.items()) for field in row)
-        self._run(self._restore, ["identifies", "desired"], [_ms(IDENTIFIES_LIFE_S), len(records), *fields])
+        fields = (field for row in (*records, *held.items(), *desired.items()) for field in row)
+        counts = (len(records), len(held))
+        self._run(self._restore, ["identifies", "desired"], [_ms(IDENTIFIES_LIFE_S), *counts, *fields])
 
     def claim(self, shard_ids: Iterable[int]) -> frozenset[int]:
         return self._claims.take(shard_ids)

@@ -111,21 +111,23 @@ TAKE: Final = (
 """
 )
 
-# KEYS: epoch, permits, identifies, desired. ARGV: as above; then life of a record (ms) and the number of records; for
-# each its shard, shard count and number; then names and values that are desired. What is there stays.
+# KEYS: epoch, permits, identifies, desired. ARGV: as above; then life of a record (ms), number of records, of permits
+# that are held; then for each record its shard, shard count and number; for each permit its number and shard; then
+# names and values that are desired. What is there stays.
 RESTORE: Final = (
     _EPOCH
     + """
-    local at = 8
+    local at = 9
     for _ = 1, ARGV[7] do
         local shard, count, number = unpack(ARGV, at, at + 2)
         at = at + 3
-        local is_lost = redis.call('ZADD', KEYS[3], 'NX', number, shard .. ':' .. count .. ':' .. number) == 1
+        redis.call('ZADD', KEYS[3], 'NX', number, shard .. ':' .. count .. ':' .. number)
         redis.call('PEXPIRE', KEYS[3], ARGV[6])
-        if is_lost and number + held_us > now_us then
-            redis.call('ZADD', KEYS[2], 'NX', whole(number + held_us), shard .. ':' .. number)
-            redis.call('PEXPIRE', KEYS[2], held_us / 1000)
-        end
+    end
+    for _ = 1, ARGV[8] do
+        redis.call('ZADD', KEYS[2], 'NX', whole(ARGV[at] + held_us), ARGV[at + 1] .. ':' .. ARGV[at])
+        redis.call('PEXPIRE', KEYS[2], held_us / 1000)
+        at = at + 2
     end
     for i = at, #ARGV, 2 do redis.call('HSETNX', KEYS[4], ARGV[i], ARGV[i + 1]) end
     return {epoch}

@@ -169,15 +169,18 @@ class SqliteState:
                 [(bot_id, name, value) for name, value in changes.items() if value is not None],
             )
 
-    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None:
+    def restore(
+        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+    ) -> None:
         bot_id, now = self._namespace.bot_id, time.time()
         with self._in_use(), transaction(self._connection):
             self._connection.executemany(
-                "INSERT OR IGNORE INTO identifies VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (each.number, bot_id, each.num_shards, each.shard_id, now - each.age_s, now - each.age_s + HELD_S)
-                    for each in identifies
-                ],
+                "INSERT OR IGNORE INTO identifies VALUES (?, ?, ?, ?, ?, 0)",
+                [(each.number, bot_id, each.num_shards, each.shard_id, now - each.age_s) for each in identifies],
+            )
+            self._connection.executemany(
+                "UPDATE identifies SET free_at = taken_at + ? WHERE number = ? AND shard_id = ?",
+                [(HELD_S, number, shard_id) for number, shard_id in held.items()],
             )
             self._connection.executemany(
                 "INSERT OR IGNORE INTO desired VALUES (?, ?, ?)",

@@ -24,7 +24,9 @@ _Result = TypeVar("_Result")
 class Permits(IdentifyPermits, Protocol):
     """What the journal needs of the store. See :class:`gateway_service.state.State`."""
 
-    def restore(self, identifies: Iterable[IdentifyRecord], desired: Mapping[str, str]) -> None: ...
+    def restore(
+        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class IdentifyJournal:
         self._desired = desired
         self._known: deque[PastIdentify] = deque()
         """Those of the last day, in order."""
+        self._held: dict[int, int] = {}
+        """Shards by the number of a permit that they have and have not used."""
         self._retry_s = retry_s
         self._read_up_to = 0
         self._cannot_write = False
@@ -85,10 +89,12 @@ class IdentifyJournal:
         )
         if isinstance(answer, Taken):
             self._know([PastIdentify(answer.number, shard_id, self._num_shards, _now())])
+            self._held[answer.number] = shard_id
         return answer
 
     async def settle(self, shard_id: int, number: int, *, is_used: bool) -> None:
         """Say what became of a permit. If the store does not hear it, the key stays taken for some seconds longer."""
+        self._held.pop(number, None)
         settle = self._permits.permit_used if is_used else self._permits.permit_unused
         await self._ask(lambda: settle(shard_id, number))
 
@@ -119,7 +125,7 @@ class IdentifyJournal:
     async def _restore(self) -> None:
         now = _now()
         known = [IdentifyRecord(each.number, each.shard_id, each.num_shards, now - each.at) for each in self._known]
-        await asyncio.to_thread(self._permits.restore, known, self._desired())
+        await asyncio.to_thread(self._permits.restore, known, dict(self._held), self._desired())
 
 
 def _now() -> float:

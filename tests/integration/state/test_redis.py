@@ -99,7 +99,7 @@ def test_who_only_asks_for_permits_is_told_as_well_that_a_server_lost_everything
         state.take_permit(2, max_concurrency=1, known=taken.number)
     valkey.flush()
     with pytest.raises(StateUnavailable, match="it lost what it had"):
-        state.restore([], {})
+        state.restore([], {}, {})
 
 
 def test_a_server_that_lost_everything_gives_no_permit_before_all_have_noticed(state, valkey):

@@ -50,10 +50,10 @@ class MemoryPermits:
     def permit_unused(self, shard_id, number):
         self.settled.append((shard_id, number, "unused"))
 
-    def restore(self, identifies, desired):
+    def restore(self, identifies, held, desired):
         self.refuse_if_away()
         self.refuse_if_full()
-        self.restored = [(record.number, record.shard_id) for record in identifies]
+        self.restored, self.held = [(record.number, record.shard_id) for record in identifies], held
         self.desired |= desired
 
     def refuse_if_away(self):
@@ -275,15 +275,19 @@ async def test_a_store_that_can_be_read_and_not_written_is_left_alone_between_tr
 async def test_a_store_that_is_back_is_told_everything_again():
     store = MemoryPermits(IdentifyRecord(1, 2, 4, 60.0))
     async with Permits(log=store, max_concurrency=4) as permits:
-        permits.owner.request(0)
-        await permits.next()
+        for shard_id in (0, 1):
+            permits.owner.request(shard_id)
+            await permits.next()
+        permits.owner.sent(1)
+        await until(lambda: store.settled)
         store.is_away = True
-        permits.owner.request(1)
+        permits.owner.request(2)
         await until(lambda: permits.owner.state_error)
         store.is_away = False
         await permits.next()
 
-        assert (store.restored, store.desired) == ([(1, 2), (2, 0)], {"presence:0": "{}"})
+        assert store.restored == [(1, 2), (2, 0), (3, 1)]
+        assert (store.held, store.desired) == ({2: 0}, {"presence:0": "{}"})
 
 
 async def test_what_others_took_in_the_meantime_is_part_of_the_decision():
