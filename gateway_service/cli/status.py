@@ -63,10 +63,11 @@ class StatusView:
         shards = answer["result"]["shards"]
         rates = self._rates({shard["shard_id"]: shard["received"] for shard in shards}, now)
         live = sum(shard["state"] == "live" for shard in shards)
+        rate = f"{sum(rates.values()):,.0f} events/s, " if rates else ""  # of which one look knows nothing
         summary = (
             f"{live} of {answer['result']['num_shards']} shards live, "
             f"{sum(shard['guilds'] for shard in shards):,} guilds, "
-            f"{sum(rates.values()):,.0f} events/s, lag {sum(shard['lag'] for shard in shards):,}"
+            f"{rate}lag {sum(shard['lag'] for shard in shards):,}"
         )
         # A terminal of 80 columns has no room for what is the same in each line.
         has_hosts = len({shard["host"] for shard in shards}) > 1
@@ -80,7 +81,7 @@ class StatusView:
                     shard["rung"],
                     _ms(shard["latency_s"]),
                     f"{shard['guilds']:,}",
-                    f"{rates.get(shard['shard_id'], 0.0):,.0f}",
+                    f"{rates[shard['shard_id']]:,.0f}" if shard["shard_id"] in rates else "",
                     f"{shard['lag']:,}",
                     _age(shard["session_since"], now),
                     str(shard["resumes"]),
@@ -168,7 +169,7 @@ def _forecast(budget: Mapping[str, Any]) -> Text:
     """Return what is left, and whether every shard could begin anew."""
     verdict = "yes" if budget["can_restart_all"] else "no"
     return Text(
-        f"{budget['remaining']} of {budget['total']} IDENTIFYs left, {budget['reserve']} are kept in reserve; "
+        f"{budget['remaining']} of {budget['total']} IDENTIFYs left ({budget['reserve']} in reserve); "
         f"full restart affordable: {verdict}",
         style="" if budget["can_restart_all"] else "yellow",
     )

@@ -34,11 +34,11 @@ def shown():
     """Return what is shown of some shards, in 80 columns."""
     view = StatusView()
 
-    def show(*shards, budget=BUDGET):
+    def show(*shards, budget=BUDGET, now=NOW):
         console = Console(width=80)
         answer = {"result": {"num_shards": 1024, "shards": shards}, "failures": []}
         with console.capture() as capture:
-            console.print(view(answer, budget, NOW))
+            console.print(view(answer, budget, now))
         return [line.rstrip() for line in capture.get().splitlines()]
 
     return show
@@ -49,8 +49,8 @@ def test_a_shard_is_one_line_of_80_columns_with_nothing_cut_off(shown):
 
     assert [line.split() for line in lines[1:4]] == [
         ["shard", "state", "rung", "latency", "guilds", "events/s", "lag", "age", "resumes", "restarts"],
-        ["1023", "live", "confirming", "42", "ms", "2,500", "0", "0", "1d02h", "3", "0"],
-        ["1022", "permit_wait", "confirming", "42", "ms", "2,500", "0", "0", "3", "0"],
+        ["1023", "live", "confirming", "42", "ms", "2,500", "0", "1d02h", "3", "0"],
+        ["1022", "permit_wait", "confirming", "42", "ms", "2,500", "0", "3", "0"],
     ]
 
 
@@ -64,9 +64,17 @@ def test_shards_that_wait_say_why_once(shown):
 
 @pytest.mark.parametrize(("budget", "verdict"), [(BUDGET, "yes"), (EXHAUSTED, "no")])
 def test_the_last_line_tells_whether_everything_could_begin_anew(shown, budget, verdict):
-    line = f"{budget['remaining']} of 1000 IDENTIFYs left, 200 are kept in reserve; full restart affordable: {verdict}"
+    line = f"{budget['remaining']} of 1000 IDENTIFYs left (200 in reserve); full restart affordable: {verdict}"
 
-    assert " ".join(shown(shard(0), budget=budget)).endswith(line)
+    assert shown(shard(0), budget=budget)[-1] == line
+
+
+def test_the_rate_is_known_from_the_second_look_on(shown):
+    first = shown(shard(0, received=100))
+    second = shown(shard(0, received=600), now=NOW + 2)
+
+    assert first[0] == "1 of 1024 shards live, 2,500 guilds, lag 0"
+    assert second[0] == "1 of 1024 shards live, 2,500 guilds, 250 events/s, lag 0"
 
 
 def test_the_host_is_named_where_there_are_several(shown):
@@ -78,4 +86,4 @@ def test_the_host_is_named_where_there_are_several(shown):
 def test_the_age_of_a_session_is_short(shown, age_s, age):
     lines = shown(shard(0, session_since=None if age_s is None else NOW - age_s, latency_s=None))
 
-    assert lines[2].split() == ["0", "live", "confirming", "2,500", "0", "0", *age.split(), "3", "0"]
+    assert lines[2].split() == ["0", "live", "confirming", "2,500", "0", *age.split(), "3", "0"]
