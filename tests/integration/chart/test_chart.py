@@ -29,6 +29,7 @@ from tests.support.node import node_modules
 
 HERE = Path(__file__).parent
 SECRET = "existingSecret=my-bot"
+TWO_BOTS = [("first", "second"), ("a-bot-with-a-name-of-36-characters-1", "a-bot-with-a-name-of-36-characters-2")]
 URLS = {
     "GATEWAY_BROKER_URL": "amqp://gateway:secret@rabbitmq:5672/",
     "GATEWAY_STATE_URL": "redis://:secret@redis:6379/0",
@@ -276,9 +277,10 @@ def test_every_pod_is_under_a_policy_and_every_worker_and_shard_under_a_budget(r
         assert covered("PodDisruptionBudget", labels) or each["metadata"]["name"].endswith("-flower")
 
 
-def test_two_bots_in_one_namespace_do_not_touch_each_other():
+@pytest.mark.parametrize("releases", TWO_BOTS, ids=["short", "long"])
+def test_two_bots_in_one_namespace_do_not_touch_each_other(releases):
     values = f"--values={CHART.parent / 'examples/large.yaml'}"
-    first, second = (render(values, release=name) for name in ("first", "second"))
+    first, second = (render(values, release=name) for name in releases)
 
     def names(objects):
         return {(each["kind"], each["metadata"]["name"]) for each in objects}
@@ -288,15 +290,18 @@ def test_two_bots_in_one_namespace_do_not_touch_each_other():
         return [selector.get("matchLabels", selector) for selector in found if selector]
 
     assert not names(first) & names(second)
-    assert {each["app.kubernetes.io/instance"] for each in selectors(first)} == {"first"}
-    assert {each["app.kubernetes.io/instance"] for each in selectors(second)} == {"second"}
+    for name, objects in zip(releases, (first, second), strict=True):
+        assert {each["app.kubernetes.io/instance"] for each in selectors(objects)} == {name}
+        assert all(len(each["metadata"]["name"]) <= 63 for each in objects)
 
 
-def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either():
+@pytest.mark.parametrize("releases", TWO_BOTS, ids=["short", "long"])
+def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either(releases):
     values = f"--values={CHART.parent / 'examples/large.yaml'}"
-    first, second = (render(values, release=name) for name in ("first", "second"))
+    first, second = (render(values, release=name) for name in releases)
 
-    for objects, bot in ((first, "first-gateway-service"), (second, "second-gateway-service")):
+    for objects in (first, second):
+        bot = only(objects, "PrometheusRule")["metadata"]["name"]
         (group,) = only(objects, "PrometheusRule")["spec"]["groups"]
         assert {found for rule in group["rules"] for found in re.findall(r"\bbot=[^,}]+", rule["expr"])} == {
             f'bot="{bot}"'
@@ -328,6 +333,7 @@ def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either()
         ("settings.GATEWAY_SHARDS=0-3", "settings.GATEWAY_SHARDS: the chart sets this variable itself"),
         ("broker.create=true", "broker.create: makes a RabbitmqCluster, which needs a name"),
         ("shards.terminationGracePeriodSeconds=5", "minimum: got 5, want 15"),
+        (f"fullnameOverride={'a' * 37}", "has 37 characters, and 36 are possible: choose a shorter release name"),
     ],
 )
 def test_a_wrong_value_is_refused_in_a_sentence(given, sentence):

@@ -1,12 +1,15 @@
-{{/* Names have room behind them for what is added: "-s100000x1000", a pod's number, a revision. */}}
+{{/*
+Names have room behind them for what is added: "-s100000x1000", a pod's number, a revision. They are never cut: two bots
+whose names begin alike would share one.
+*/}}
 {{- define "gateway.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 36 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 36 | trimSuffix "-" -}}
+{{- $long := printf "%s-%s" .Release.Name .Chart.Name -}}
+{{- $named := or (contains .Chart.Name .Release.Name) (gt (len $long) 36) | ternary .Release.Name $long -}}
+{{- $name := .Values.fullnameOverride | default $named -}}
+{{- if gt (len $name) 36 -}}
+{{- fail (printf "the name %s has %d characters, and 36 are possible: choose a shorter release name or set fullnameOverride" $name (len $name)) -}}
 {{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/*
