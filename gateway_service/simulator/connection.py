@@ -57,13 +57,15 @@ class GatewayConnection:
         self._thawed.set()
         self._ended = False
         """Whether nothing more may be written, although the socket may still look open."""
+        self._closing = False
+        """Whether the closing handshake is to begin, or has begun."""
         self._timer: asyncio.TimerHandle | None = None
         self._garbles: deque[Garble] = deque()
         self._bytes_per_s: int | None = None
 
     @property
     def session(self) -> Session | None:
-        """The session that READY or RESUME gave this connection."""
+        """The session that READY or RESUME gave this connection; None again when it ends."""
         return self._session
 
     async def serve(self) -> None:
@@ -163,13 +165,18 @@ class GatewayConnection:
                     self._bytes_per_s = bytes_per_s
                 case Garble():
                     self._garbles.append(action)
+                case CloseWith():
+                    self._closing = True
+                    self._pending.append(action)
                 case _:
                     # The writer's turn; those above must work while it waits for a client that does not read.
                     self._pending.append(action)
-        if self._conversation.session is not self._session:
+        # A connection that ends has no session, long before its socket is gone: the next one may be there by then.
+        session = None if self._closing or self._ended else self._conversation.session
+        if session is not self._session:
             if self._session is not None:
                 self._session.detach(self, self._hub.clock())
-            self._session = self._conversation.session
+            self._session = session
             if self._session is not None:
                 self._session.attach(self)
         self._set_timer()
@@ -208,7 +215,7 @@ class GatewayConnection:
                 return
             if seq <= session.floor:
                 # The client read too slowly and what it missed is gone: only a new session helps it.
-                self._pending.append(CloseWith(CloseCode.UNKNOWN_ERROR, "Too slow."))
+                self._queue([CloseWith(CloseCode.UNKNOWN_ERROR, "Too slow.")])
                 return
             if (fault := self._conversation.midway(seq)) is not None:
                 self._queue(self._conversation.suffer(fault, hub.clock()))

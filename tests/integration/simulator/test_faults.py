@@ -73,6 +73,15 @@ async def test_a_connection_can_end_without_a_close_frame(sim, live, fault):
     assert await lost(client)
 
 
+@pytest.mark.parametrize("fault", [CloseWith(4000), Abort(), EndStream(), StallClose(4000)])
+async def test_a_shard_whose_connection_ends_has_none_before_the_client_hears_of_it(sim, live, fault):
+    await live()
+    assert sim.inject(fault, 0) == 1
+    assert sim.inject(fault, 0) == 0
+    with pytest.raises(TimeoutError):
+        await sim.wait_for_shards([0], timeout_s=0)
+
+
 async def test_an_upgrade_can_be_cut_off(sim, dial):
     sim.arm(Abort(), Moment.UPGRADE)
     with pytest.raises((OSError, InvalidHandshake, ConnectionClosed, EOFError)):

@@ -26,10 +26,9 @@ from tests.support.node import node_modules
 
 CLIENTS = Path(__file__).parent / "clients"
 NUM_SHARDS = 2
+# No library waits for more than three seconds: discord.py up to two after the one refused upgrade, since it resumes at once
+# after a close; hikari one to three, five times as fast.
 DEADLINE_S = 180
-# discord.py's Client waits up to 2, 4, 8... seconds at random before it reconnects, more with every close.
-RECONNECT_DEADLINE_S = 300
-RECONNECT_POLL_S = 0.01
 LIBRARIES = {
     "discord.py Client": ["discordpy.py", "client"],
     "discord.py AutoShardedClient": ["discordpy.py", "autosharded"],
@@ -185,11 +184,8 @@ async def drops_its_session_where_it_is_known_to(sim: Simulator, known: set[str]
     for name, code in (("close 1000", 1000), ("close 4008", 4008), ("resume host 503 once", 4000)):
         if code == 4000:
             sim.arm(RefuseUpgrade(), Moment.UPGRADE, host="localhost")
-        identified, connections = len(sim.transcript.payloads(Opcode.IDENTIFY)), connections_of(sim)
+        identified = len(sim.transcript.payloads(Opcode.IDENTIFY))
         assert sim.close(0, code) == 1, name
-        async with asyncio.timeout(RECONNECT_DEADLINE_S):
-            while connections_of(sim) == connections:
-                await asyncio.sleep(RECONNECT_POLL_S)
         await sim.wait_for_shards([0], timeout_s=DEADLINE_S)
         if len(sim.transcript.payloads(Opcode.IDENTIFY)) > identified:
             dropped.add(name)
@@ -202,10 +198,6 @@ async def discordpy_ends_on_op_7_in_place_of_hello() -> None:
         async with library(LIBRARIES["discord.py Client"], sim, stderr=asyncio.subprocess.DEVNULL) as client:
             await client.until("failed", 1)
         assert client.exit_code == 1
-
-
-def connections_of(sim: Simulator) -> int:
-    return sum(record.kind == "open" for record in sim.transcript)
 
 
 async def until(condition) -> None:
