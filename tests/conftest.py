@@ -37,5 +37,6 @@ def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, [*root.handlers]
     yield
-    root.setLevel(level)
+    if root.level != level:  # setting it empties the caches of all loggers
+        root.setLevel(level)
     root.handlers[:] = handlers

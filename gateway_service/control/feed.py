@@ -21,8 +21,9 @@ Listener = Callable[[Mapping[int, ShardView], frozenset[int]], None]
 class Feed:
     """Looks at the shards for as long as somebody wants to know, and tells who listens what changed."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, poll_s: float = POLL_S) -> None:
         self._host = host
+        self._poll_s = poll_s
         self._listeners: set[Listener] = set()
         self._wanted = asyncio.Event()
         self._seen: dict[int, ShardView] = {}
@@ -45,7 +46,7 @@ class Feed:
                 await self._wanted.wait()
             began = time.process_time()
             self._look()
-            await asyncio.sleep(max(POLL_S, (time.process_time() - began) / _CPU_SHARE))
+            await asyncio.sleep(max(self._poll_s, (time.process_time() - began) / _CPU_SHARE))
 
     async def changes(self, keep_alive_s: float) -> AsyncIterator[dict[str, Any] | None]:
         """Yield every shard once, then those that changed, and None when none did for so long.

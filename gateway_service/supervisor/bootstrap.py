@@ -159,7 +159,9 @@ def make_permits(
     )
 
 
-async def claim_shards(state: State, shard_ids: Sequence[int], where: str, patience_s: float) -> None:
+async def claim_shards(
+    state: State, shard_ids: Sequence[int], where: str, patience_s: float, retry_s: float = _CLAIM_RETRY_S
+) -> None:
     """Make sure that no other service of this state runs a shard of ours; one that ends just now is waited for.
 
     Raises:
@@ -176,7 +178,7 @@ async def claim_shards(state: State, shard_ids: Sequence[int], where: str, patie
         if not is_told:
             is_told = True
             log_event(_log, logging.WARNING, LogEvent.SERVICE_WAITING, shards=shards, at_most_s=patience_s)
-        await asyncio.sleep(_CLAIM_RETRY_S)
+        await asyncio.sleep(retry_s)
 
 
 async def require_broker(check: Awaitable[None], state: SessionStore, shard_ids: Sequence[int]) -> None:

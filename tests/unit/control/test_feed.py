@@ -14,7 +14,7 @@ NEVER = 3600.0
 @asynccontextmanager
 async def feeding(*shards):
     fleet = FakeFleet(*shards)
-    feed = Feed(Host(fleet, "gateway@here", lambda _reason: None))
+    feed = Feed(Host(fleet, "gateway@here", lambda _reason: None), poll_s=0.0)
     running = asyncio.create_task(feed.run())
     try:
         yield fleet, feed

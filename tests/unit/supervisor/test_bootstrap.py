@@ -18,7 +18,7 @@ class State:
 
 
 async def test_a_service_that_is_about_to_end_is_waited_for(caplog):
-    await claim_shards(State(2), [0, 1, 2], WHERE, patience_s=30.0)
+    await claim_shards(State(2), [0, 1, 2], WHERE, patience_s=30.0, retry_s=0.0)
 
     assert [record.message for record in caplog.records] == ["service.waiting"]
 
