@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from gateway_service.embedded import PrivateRabbitMQ, PrivateValkey, find_rabbitmq, find_valkey_server
+from tests.support.connection import connection_to
 
 _VHOSTS_AT_ONCE = 16  # rabbitmqctl takes a second however many it creates
 
@@ -27,7 +28,11 @@ class VhostPool:
             names = [f"test-{next(self._numbers)}" for _ in range(_VHOSTS_AT_ONCE)]
             self._broker.add_vhosts(names)
             self._fresh = names
-        return self._broker.url_of(self._fresh.pop(0))
+        url = self._broker.url_of(self._fresh.pop(0))
+        # A virtual host begins to answer some time after it was made.
+        with connection_to(url) as connection:
+            connection.connect()
+        return url
 
 
 @pytest.fixture(scope="session")

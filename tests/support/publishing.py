@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import Any, Protocol
 
-from kombu import Connection, Exchange, Queue
+from kombu import Exchange, Queue
 
 from gateway_service.contract import (
     EVENTS_EXCHANGE,
@@ -24,6 +24,7 @@ from gateway_service.publisher.bindings import is_match
 from gateway_service.publisher.envelope import Origin, headers_of
 from gateway_service.publisher.links import make_link
 from gateway_service.publisher.memory import MemoryBroker, MemoryLink
+from tests.support.connection import connection_to
 
 ORIGIN = Origin(bot_id="100", host="test-host")
 SESSION = session_hash("a session")
@@ -101,7 +102,7 @@ class KombuSubject:
 
     def bind(self, queue: str, binding_key: str) -> None:
         exchange = Exchange(EVENTS_EXCHANGE, type="topic", durable=True, arguments=self.exchange_arguments)
-        with closing(Connection(self.url)) as connection:
+        with closing(connection_to(self.url)) as connection:
             bound = Queue(queue, exchange, routing_key=binding_key, queue_arguments=self.queue_arguments)
             bound(connection.channel()).declare()
 
@@ -126,7 +127,7 @@ class KombuSubject:
 
     def _read(self, queue: str, count: int | None, timeout_s: float) -> list[Received]:
         received: list[Received] = []
-        with closing(Connection(self.url)) as connection:
+        with closing(connection_to(self.url)) as connection:
             channel = connection.channel()
             source = connection.SimpleQueue(Queue(queue, channel=channel, no_declare=True))
             while count is None or len(received) < count:

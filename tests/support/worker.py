@@ -15,6 +15,7 @@ import kombu
 
 from gateway_service.contract import EVENTS_EXCHANGE, routing_key
 from gateway_service.publisher.envelope import Envelope, Origin, headers_of
+from tests.support.connection import connection_to
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -149,7 +150,7 @@ def publish(
         raw=raw,
     )
     # A quorum queue may lose what was not confirmed when its channel closed.
-    with kombu.Connection(url, transport_options={"confirm_publish": True}) as connection:
+    with connection_to(url, transport_options={"confirm_publish": True}) as connection:
         if url.startswith("redis"):
             # kombu's virtual transports keep an exchange's type in the process that declared it.
             kombu.Exchange(EVENTS_EXCHANGE, type="topic")(connection.default_channel).declare()
@@ -168,7 +169,7 @@ def publish(
 
 def take(url: str, queue: str) -> Any:
     """Return the next message of a queue, as kombu knows it; None when it is empty."""
-    with kombu.Connection(url) as connection:
+    with connection_to(url) as connection:
         message = connection.default_channel.basic_get(queue, no_ack=True)
         if message is None:
             return None

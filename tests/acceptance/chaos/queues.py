@@ -9,6 +9,7 @@ from typing import Any
 from kombu import Connection, Consumer, Message
 
 from gateway_service.worker.topology import event_queue
+from tests.support.connection import connection_to
 
 _READ_S = 5.0
 _IDLE_S = 0.3
@@ -26,7 +27,7 @@ class Queues:
         self.bodies: dict[str, Any] = {}
         """What the messages of GATEWAY_GAP hold, by id."""
         self._connection: Connection | None = None
-        with Connection(broker_url) as connection:
+        with connection_to(broker_url) as connection:
             for queue in self._declared:
                 queue(connection.default_channel).declare()
 
@@ -38,7 +39,7 @@ class Queues:
     def read(self) -> None:
         """Take messages until none is there, or for some seconds. Blocks."""
         if self._connection is None:
-            self._connection = Connection(self._url)
+            self._connection = connection_to(self._url)
             # One consumer for good: what is on its way to one that ends comes to the next one behind newer messages.
             Consumer(self._connection, self._declared, no_ack=True, accept=["json"], on_message=self._take).consume()
         ends_at = time.monotonic() + _READ_S

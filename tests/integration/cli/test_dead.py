@@ -2,7 +2,6 @@
 
 import json
 
-import kombu
 import pytest
 
 from gateway_service.cli.main import run
@@ -10,6 +9,7 @@ from gateway_service.contract import DEAD_QUEUE
 from gateway_service.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE
 from gateway_service.topology import DEAD
 from gateway_service.worker import event_queue
+from tests.support.connection import connection_to
 from tests.support.waiting import wait_until
 from tests.support.worker import take
 
@@ -21,14 +21,14 @@ SECRET = "only who asks for it may see this"
 def url(request, monkeypatch):
     url = request.getfixturevalue(request.param)
     monkeypatch.setenv("GATEWAY_BROKER_URL", url)
-    with kombu.Connection(url) as connection:
+    with connection_to(url) as connection:
         DEAD(connection.default_channel).declare()
         event_queue("MESSAGE_CREATE", quorum=url.startswith("amqp"))(connection.default_channel).declare()
     return url
 
 
 def bury(url, message_id, **headers):
-    with kombu.Connection(url, transport_options={"confirm_publish": True}) as connection:
+    with connection_to(url, transport_options={"confirm_publish": True}) as connection:
         connection.Producer().publish(
             json.dumps([[{"content": SECRET}], {}, {}]),
             exchange="",

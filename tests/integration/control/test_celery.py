@@ -6,9 +6,9 @@ import socket
 import subprocess
 
 import pytest
-from celery import Celery
 
 from gateway_service.protocol.constants import Opcode
+from tests.support.connection import application_on
 from tests.support.control_stack import ON_ANY_BROKER
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, celery_command, running_worker, worker_environment
@@ -37,7 +37,7 @@ def celery(stack):
 @pytest.fixture(scope="module")
 def ask(stack):
     """Return a function that does what the command line does, without its start: replies by node."""
-    with Celery("test", broker=stack.broker_url, set_as_current=False) as app:
+    with application_on(stack.broker_url) as app:
 
         def broadcast(command, *, expect, destination=None, **arguments):
             answers = app.control.broadcast(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from celery import Celery
 from tornado.web import create_signed_value
 
 from gateway_service.protocol.constants import Opcode
+from tests.support.connection import application_on
 from tests.support.control_stack import ON_ANY_BROKER
 from tests.support.flower import (
     BASIC_AUTH,
@@ -322,7 +322,7 @@ def fields_of(shard_id):
 
 def test_an_empty_broker_says_what_to_do_and_a_thousand_shards_are_one_table(rabbitmq_url, opened, browser, tmp_path):
     """One Flower without authentication serves both."""
-    with running_flower(rabbitmq_url, tmp_path) as flower, Celery("fleet", broker=rabbitmq_url) as app:
+    with running_flower(rabbitmq_url, tmp_path) as flower, application_on(rabbitmq_url) as app:
         says_what_to_do(flower, browser)
         shows_a_thousand_shards(flower, opened, app)
 

@@ -5,13 +5,13 @@ import re
 import time
 
 import pytest
-from celery import Celery
 
 from gateway_service.cli.main import run
 from gateway_service.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE
 from gateway_service.protocol.constants import Opcode
 from gateway_service.refusals import InvalidArgument
 from gateway_service.worker.calls import GatewayCalls
+from tests.support.connection import application_on
 from tests.support.control_stack import NUM_SHARDS
 from tests.support.waiting import wait_until
 
@@ -34,7 +34,7 @@ def cli(stack, monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def calls(stack):
-    with Celery("test", broker=stack.broker_url, set_as_current=False) as app:
+    with application_on(stack.broker_url) as app:
         yield GatewayCalls(lambda: app)
 
 

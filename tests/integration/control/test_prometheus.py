@@ -1,6 +1,5 @@
 """A real Prometheus on the running stack: dashboards and rules ask for what there is, and faults raise their alerts."""
 
-import kombu
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -8,6 +7,7 @@ from gateway_service.contract import DEAD_QUEUE
 from gateway_service.worker.ages import Ages
 from gateway_service.worker.exposition import WorkerCollector
 from gateway_service.worker.lateness import Lateness
+from tests.support.connection import connection_to
 from tests.support.control_stack import ON_ANY_BROKER, READ_TOKEN
 from tests.support.prometheus import expressions, names_in, running_prometheus
 from tests.support.waiting import wait_until
@@ -56,7 +56,7 @@ def test_dashboards_and_rules_ask_for_what_there_is_and_faults_raise_their_alert
     assert not prometheus.firing() & {"GatewayGap", "GatewayDeadLetters"}
 
     stack.simulator_thread.call(stack.simulator.op9, shard_id=7)
-    with kombu.Connection(stack.broker_url) as connection:
+    with connection_to(stack.broker_url) as connection:
         connection.Producer().publish(b"", exchange="", routing_key=DEAD_QUEUE)
         wait_until(lambda: prometheus.firing() >= {"GatewayGap", "GatewayDeadLetters"})
         connection.default_channel.queue_purge(DEAD_QUEUE)

@@ -2,13 +2,13 @@
 
 import json
 
-import kombu
 import pytest
 
 from gateway_service.cli.main import run as run_command
 from gateway_service.contract import DEAD_QUEUE
 from gateway_service.errors import EX_OK
 from gateway_service.worker.dead_letters import DeadLetter, open_dead_letters
+from tests.support.connection import connection_to
 from tests.support.waiting import wait_until
 from tests.support.worker import ODD_EVENT, Worker, publish, running_worker, take
 
@@ -70,7 +70,7 @@ def test_each_handler_has_an_id_and_a_state_of_its_own(worker, url):
 
 
 def test_each_handler_has_a_row_of_its_own_in_flower(worker, url):
-    with kombu.Connection(url) as connection:
+    with connection_to(url) as connection:
         channel = connection.default_channel
         channel.queue_declare("events-of-celery", exclusive=True)
         channel.queue_bind("events-of-celery", exchange="celeryev", routing_key="task.#")

@@ -8,11 +8,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-import kombu
 import pytest
-from celery import Celery
 
 from gateway_service.contract import DEAD_QUEUE
+from tests.support.connection import application_on, connection_to
 from tests.support.scenarios import DEAD, OK, ORDINARY_RUNS, RESULTS_FOLDER, SCENARIOS, Scenario
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker, publish
@@ -35,7 +34,7 @@ class Side:
         self.worker = Worker(url, directory, tasks, "-P", "solo", "-E")
         self.events: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.dead: dict[str, dict[str, Any]] = {}
-        self._connection = kombu.Connection(url)
+        self._connection = connection_to(url)
 
     @property
     def vhost(self) -> str:
@@ -47,7 +46,7 @@ class Side:
         self._channel.queue_declare("all-events", exclusive=True)
         self._channel.queue_bind("all-events", exchange="celeryev", routing_key="task.#")
         revoked = [scenario.task_id for scenario in SCENARIOS if scenario.is_revoked]
-        with Celery("test", broker=self.url) as app:
+        with application_on(self.url) as app:
             assert app.control.revoke(revoked, reply=True, timeout=10)
 
     def send(self, scenario: Scenario) -> None:
@@ -103,7 +102,7 @@ class Side:
     def left(self) -> dict[str, set[str]]:
         """Return the ids of the messages in every queue; for when the worker has ended."""
         self._connection.release()  # a test may have broken it
-        self._connection = kombu.Connection(self.url)
+        self._connection = connection_to(self.url)
         self._channel = self._connection.channel()
         events = {f"default.{scenario.event}" for scenario in SCENARIOS}
         names = sorted(events | {"celery", DEAD_QUEUE, "gateway.unrouted"})

@@ -8,6 +8,7 @@ from celery.result import AsyncResult
 
 from gateway_service.cli.main import run
 from gateway_service.contract import DEAD_QUEUE
+from tests.support.connection import connection_to
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker, publish, take
 
@@ -120,7 +121,7 @@ def test_a_queue_of_a_removed_handler_is_found_and_pruned(url, analytics, monkey
     monkeypatch.setenv("GATEWAY_BROKER_URL", url)
     monkeypatch.setenv("GATEWAY_TASKS", "tasks")
     arguments = ("--app", f"{APPS}:analytics")
-    with kombu.Connection(url) as connection:
+    with connection_to(url) as connection:
         stale = kombu.Queue("analytics.TYPING_START", queue_arguments={"x-queue-type": "quorum"})
         stale(connection.default_channel).declare()
         stale(connection.default_channel).bind_to("gateway.events", "TYPING_START.*")

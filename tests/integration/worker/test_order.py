@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import kombu
 import pytest
 
 from gateway_service.publisher import Envelope, Outbox
 from gateway_service.publisher.links import make_link
+from tests.support.connection import connection_to
 from tests.support.publishing import ORIGIN, make_envelope, publishing
 from tests.support.waiting import wait_until
 from tests.support.worker import RECORD_VARIABLE, Worker
@@ -95,7 +95,7 @@ def lanes_of(worker: Worker) -> set[str]:
 def queues(url: str, names: Iterable[str]) -> set[str]:
     """Return which of the queues exist."""
     found = set()
-    with kombu.Connection(url) as connection:
+    with connection_to(url) as connection:
         for name in names:
             channel = connection.channel()
             try:
