@@ -97,7 +97,7 @@ class Simulator:
         """Return ``(shard_id, num_shards)`` of every session that has a connection."""
         return {(s.shard_id, s.num_shards) for s in self._hub.sessions if s.listener is not None}
 
-    async def wait_for_shards(self, shard_ids: Iterable[int], *, timeout_s: float = 30.0) -> None:
+    async def wait_for_shards(self, shard_ids: Iterable[int], *, timeout_s: float = 60.0) -> None:
         """Wait until these shards have a session, a connection and everything that was dispatched.
 
         Raises:

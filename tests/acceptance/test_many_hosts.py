@@ -112,7 +112,7 @@ def asked(host: Host, service: Service, path: str, put: object = None) -> tuple[
 
     def ask() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as refused:
             with refused:

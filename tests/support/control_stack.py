@@ -14,7 +14,7 @@ import pytest
 
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.support.service import Service, running_service
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT_S, wait_until
 
 ON_ANY_BROKER = pytest.mark.parametrize("stack", ["rabbitmq"], indirect=True)
 """For tests of what the broker has no part in: once is enough."""
@@ -46,7 +46,7 @@ class BackgroundSimulator:
 
     def run(self, coroutine: Any) -> Any:
         """Wait for a coroutine of the simulator."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT_S)
 
     def call(self, function: Callable[..., Any], **arguments: Any) -> None:
         """Call a function of the simulator in its thread."""
@@ -74,7 +74,7 @@ class Stack:
             httpx.Client(
                 base_url=f"http://127.0.0.1:{service.control_port()}",
                 headers={"Authorization": f"Bearer {CONTROL_TOKEN}"},
-                timeout=60.0,
+                timeout=TIMEOUT_S,
                 event_hooks={"response": [self._see]},
             )
             for service in services

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.control_stack import FLOWER_PASSWORD
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT_S, wait_until
 from tests.support.worker import ROOT, celery_command, worker_environment
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -51,7 +51,7 @@ class FlowerProcess:
         return self._log.read_text(errors="replace")
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        response = httpx.request(method, self.url + path, timeout=30, trust_env=False, **arguments)
+        response = httpx.request(method, self.url + path, timeout=TIMEOUT_S, trust_env=False, **arguments)
         self.seen.append(f"{response.headers}\n{response.text}")
         return response
 

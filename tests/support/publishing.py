@@ -28,7 +28,7 @@ from tests.support.connection import connection_to
 
 ORIGIN = Origin(bot_id="100", host="test-host")
 SESSION = session_hash("a session")
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 def make_envelope(

@@ -70,13 +70,13 @@ class OnceContract:
     def test_when_the_lease_of_a_dead_owner_ends_another_takes_the_run(self, once, another):
         once.begin(RUN, "dead", A_MOMENT_S)
 
-        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted(), timeout_s=5)
+        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted())
 
     def test_a_renewed_lease_goes_on(self, once, another):
         once.begin(RUN, "first", A_WHILE_S)
         once.renew([RUN], "first", LEASE_S)
         once.begin(AS_LONG_AS_IT_WAS, "first", A_WHILE_S)
-        wait_until(lambda: another.begin(AS_LONG_AS_IT_WAS, "second", LEASE_S) == Granted(), timeout_s=5)
+        wait_until(lambda: another.begin(AS_LONG_AS_IT_WAS, "second", LEASE_S) == Granted())
 
         assert isinstance(another.begin(RUN, "second", LEASE_S), Held)
 
@@ -89,7 +89,7 @@ class OnceContract:
         once.begin(RUN, "first", A_MOMENT_S)
         another.renew([RUN], "second", LEASE_S)
 
-        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted(), timeout_s=5)
+        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted())
 
     def test_a_run_that_was_made_is_not_renewed(self, once):
         once.finish(RUN, LEASE_S)
@@ -118,7 +118,7 @@ class OnceContract:
 
     def test_a_run_is_made_also_when_the_lease_went_to_another_in_the_meantime(self, once, another):
         once.begin(RUN, "slow", A_MOMENT_S)
-        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted(), timeout_s=5)
+        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted())
         once.finish(RUN, LEASE_S)
 
         assert once.begin(RUN, "third", LEASE_S) == Done()
@@ -126,7 +126,7 @@ class OnceContract:
     def test_a_run_that_was_made_is_forgotten_in_the_end(self, once, another):
         once.finish(RUN, A_MOMENT_S)
 
-        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted(), timeout_s=5)
+        wait_until(lambda: another.begin(RUN, "second", LEASE_S) == Granted())
 
 
 class TestSqlite(OnceContract):

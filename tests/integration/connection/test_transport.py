@@ -15,6 +15,7 @@ from gateway_service.errors import ConnectFailed
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+DEADLINE_S = 60
 
 
 def upgrade_response(request: bytes) -> bytes:
@@ -61,7 +62,7 @@ class Received:
         transport.begin(self.messages.put_nowait, lambda code, reason: self.lost.set_result((code, reason)))
 
     async def next(self) -> bytes:
-        return await asyncio.wait_for(self.messages.get(), 5)
+        return await asyncio.wait_for(self.messages.get(), DEADLINE_S)
 
 
 async def upgrade_then(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -114,7 +115,7 @@ async def test_a_ping_is_answered() -> None:
     async with server(serve) as url:
         transport = await open_transport(url)
         Received().begin(transport)
-        assert (await asyncio.wait_for(pong, 5))[0] & 0x0F == Opcode.PONG
+        assert (await asyncio.wait_for(pong, DEADLINE_S))[0] & 0x0F == Opcode.PONG
         transport.abort()
 
 
@@ -129,7 +130,7 @@ async def test_the_close_code_is_told_although_the_server_never_closes_tcp() -> 
         received = Received()
         transport = await open_transport(url)
         received.begin(transport)
-        assert await asyncio.wait_for(received.lost, 5) == (4009, "session timed out")
+        assert await asyncio.wait_for(received.lost, DEADLINE_S) == (4009, "session timed out")
         transport.abort()
 
 
@@ -156,7 +157,7 @@ async def test_a_broken_stream_is_told_as_a_loss_without_code(data: bytes) -> No
         received = Received()
         transport = await open_transport(url)
         received.begin(transport)
-        code, _ = await asyncio.wait_for(received.lost, 5)
+        code, _ = await asyncio.wait_for(received.lost, DEADLINE_S)
         assert code is None
         transport.abort()
 

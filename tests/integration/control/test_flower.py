@@ -18,12 +18,13 @@ from tests.support.flower import (
     running_flower,
     take_picture,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT_S, wait_until
 
 pytestmark = pytest.mark.slow
 
 NASTY = """<b id="evil">"quoted"</b> & 'tags' \\ </script>"""
 OUR_ACTION = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": CREDENTIALS}
+BROWSER_TIMEOUT_MS = 1000 * TIMEOUT_S
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,7 @@ def opened(browser):
             viewport={"width": width, "height": height},
             color_scheme=scheme,
         )
+        context.set_default_timeout(BROWSER_TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
         pages.append((flower, page))
@@ -167,8 +169,7 @@ def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened):
     take_picture(page, "shards-rolling")
 
     page.wait_for_function(
-        "[...document.querySelectorAll('#gw-roll .gw-badge')].map(b => b.textContent).join() === 'done,done'",
-        timeout=90000,
+        "[...document.querySelectorAll('#gw-roll .gw-badge')].map(b => b.textContent).join() === 'done,done'"
     )
     assert page.locator("#gw-roll").inner_text().count("identifies used: 0, dispatches lost: 0") == 2
     assert len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies
@@ -270,7 +271,7 @@ def test_a_signed_in_person_needs_the_xsrf_token_of_the_page(stack, tmp_path):
     user = create_signed_value(secret, "user", "ann@example.com").decode()
     with (
         running_flower(stack.broker_url, tmp_path, *options, *oauth, f"--cookie_secret={secret}") as flower,
-        httpx.Client(base_url=flower.url, cookies={"user": user}, trust_env=False, timeout=30) as ann,
+        httpx.Client(base_url=flower.url, cookies={"user": user}, trust_env=False, timeout=TIMEOUT_S) as ann,
     ):
         assert flower.request("GET", "/shards").status_code == 302
         assert ann.get("/shards").status_code == 200
@@ -329,6 +330,7 @@ def test_an_empty_broker_says_what_to_do_and_a_thousand_shards_are_one_table(rab
 
 def says_what_to_do(flower, browser):
     page = browser.new_page()
+    page.set_default_timeout(BROWSER_TIMEOUT_MS)
     page.goto(f"{flower.url}/shards")
     page.get_by_text("No gateway answers on this broker.").wait_for()
     page.get_by_text("Flower runs without authentication").wait_for()

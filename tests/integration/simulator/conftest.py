@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway_service.protocol.constants import ALL_INTENTS
 
-DEADLINE_S = 10
+DEADLINE_S = 60
 
 
 class BareClient:

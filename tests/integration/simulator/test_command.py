@@ -14,7 +14,7 @@ from gateway_service.simulator.command import simulate
 from gateway_service.simulator.pytest_plugin import discord_simulator
 
 START = [sys.executable, "-c", "from gateway_service.simulator.command import simulate; simulate()", "--json"]
-DEADLINE_S = 20
+DEADLINE_S = 120
 
 
 class Discord:

@@ -154,7 +154,7 @@ def test_the_shards_of_a_killed_service_are_free_a_while_later(state, valkey_url
     dead.take([1])
 
     assert state.claim([1]) == {1}
-    wait_until(lambda: not state.claim([1]), timeout_s=5)
+    wait_until(lambda: not state.claim([1]))
     dead.close()
     assert RedisClaims(server, "gateway:{100}:claim:4:").take([1]) == {1}  # what another has now is not given back
     server.close()
@@ -166,7 +166,7 @@ def test_a_claim_that_the_server_lost_is_taken_again(keys, valkey_url):
         claims.take([1])
         keys.delete("claim:1")
 
-        wait_until(lambda: keys.get("claim:1"), timeout_s=5)
+        wait_until(lambda: keys.get("claim:1"))
     assert keys.get("claim:1") is None
     server.close()
 

@@ -12,7 +12,7 @@ import pytest
 from gateway_service.errors import ApiUnavailable, TokenRefused
 from gateway_service.supervisor import Patience, fetch_gateway_info
 
-QUICK = Patience(tries=3, timeout_s=0.3, first_backoff_s=0.01, max_wait_s=1.0)
+QUICK = Patience(tries=3, timeout_s=1.0, first_backoff_s=0.01, max_wait_s=1.0)
 GOOD = {
     "url": "wss://gateway.discord.gg",
     "shards": 9,
@@ -149,7 +149,7 @@ async def test_429_without_a_sensible_wait_backs_off(retry_after):
     [
         (answer("502 Bad Gateway", b"<html>cloudflare</html>", "text/html"), "HTTP 502 Bad Gateway"),
         (answer("500 Internal Server Error", {}), "HTTP 500"),
-        (SILENCE, "no answer within 0.3 s"),
+        (SILENCE, "no answer within 1 s"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", "closed connection"),
         (b"what?\r\n\r\n", "illegal"),
         (b"", "disconnected"),

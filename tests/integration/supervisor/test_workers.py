@@ -158,7 +158,7 @@ while True:
 
 async def test_a_worker_without_a_sign_of_life_is_killed_and_started_again(tmp_path):
     starts, lines = tmp_path / "starts", []
-    policy = Policy(ping_interval_s=0.1, pulse_timeout_s=1.0, first_backoff_s=0.0)
+    policy = Policy(ping_interval_s=0.1, pulse_timeout_s=3.0, first_backoff_s=0.0)
     command = (sys.executable, "-c", _STAND_IN.format(starts=str(starts)))
     worker = WorkerProcess(1, (), policy=policy, print_line=lines.append, command=command)
     running = asyncio.create_task(worker.run())

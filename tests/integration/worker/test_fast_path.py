@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway_service.contract import DEAD_QUEUE
-from tests.support.connection import application_on, connection_to
+from tests.support.connection import CONNECT_TIMEOUT_S, application_on, connection_to
 from tests.support.scenarios import DEAD, OK, ORDINARY_RUNS, RESULTS_FOLDER, SCENARIOS, Scenario
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker, publish
@@ -47,7 +47,7 @@ class Side:
         self._channel.queue_bind("all-events", exchange="celeryev", routing_key="task.#")
         revoked = [scenario.task_id for scenario in SCENARIOS if scenario.is_revoked]
         with application_on(self.url) as app:
-            assert app.control.revoke(revoked, reply=True, timeout=10)
+            assert app.control.revoke(revoked, reply=True, limit=1, timeout=CONNECT_TIMEOUT_S)
 
     def send(self, scenario: Scenario) -> None:
         raw = json.dumps(scenario.data).encode()
@@ -153,8 +153,8 @@ def sides(rabbitmq_vhosts, tmp_path_factory) -> Iterator[tuple[Side, Side]]:
                 side.send(scenario)
         for side in (fast, stock):
             for scenario in SCENARIOS:
-                wait_until(lambda s=side, c=scenario: s.has_ended(c), timeout_s=60)
-            wait_until(side.have_ordinary_tasks_ended, timeout_s=60)
+                wait_until(lambda s=side, c=scenario: s.has_ended(c))
+            wait_until(side.have_ordinary_tasks_ended)
         yield fast, stock
 
 
