@@ -1,7 +1,7 @@
 """For the tests of your bot: realistic dispatches, and handlers that run without a broker.
 
-The names are loaded on first use, so that the pytest plugin in this package costs a test run nothing until its fixture is
-asked for.
+The names are loaded on first use, so that the pytest plugin in this package costs a test run nothing until its
+fixture is asked for.
 """
 
 import importlib

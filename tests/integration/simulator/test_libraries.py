@@ -26,8 +26,8 @@ from tests.support.node import node_modules
 
 CLIENTS = Path(__file__).parent / "clients"
 NUM_SHARDS = 2
-# No library waits long: discord.py up to 2 s after the one refused upgrade, for after a close it resumes at once; hikari
-# 1 to 3 s, five times as fast.
+# No library waits long: discord.py up to 2 s after the one refused upgrade, for after a close it resumes at once, and
+# hikari 1 to 3 s, five times as fast.
 DEADLINE_S = 180
 LIBRARIES = {
     "discord.py Client": ["discordpy.py", "client"],
