@@ -11,6 +11,7 @@ import yaml
 
 from gateway_service.cli.worker import worker
 from gateway_service.settings import SETTINGS, load_options, load_worker_options
+from gateway_service.settings.pods import shards_of_pod
 from tests.support.chart import (
     CHART,
     CUSTOM_GROUPS,
@@ -30,6 +31,15 @@ from tests.support.node import node_modules
 HERE = Path(__file__).parent
 SECRET = "existingSecret=my-bot"
 TWO_BOTS = [("first", "second"), ("a-bot-with-a-name-of-36-characters-1", "a-bot-with-a-name-of-36-characters-2")]
+COUNTS = """
+kind: Counts
+metadata: { name: counts }
+pods:
+{{- range untilStep 1 301 1 }}
+{{- $_ := set $.Values.shards "total" . }}
+- {{ include "gateway.shards.pods" $ }}
+{{- end }}
+"""
 URLS = {
     "GATEWAY_BROKER_URL": "amqp://gateway:secret@rabbitmq:5672/",
     "GATEWAY_STATE_URL": "redis://:secret@redis:6379/0",
@@ -120,6 +130,19 @@ def test_the_pods_together_run_every_shard_once(total, options_in):
     ]
 
     assert [shard_id for shard_ids in run for shard_id in shard_ids] == list(range(total))
+
+
+@pytest.mark.parametrize("per_pod", [1, 7, 16, 300])
+def test_there_are_as_many_pods_as_run_every_shard_once_for_every_total(per_pod, tmp_path):
+    # What the StatefulSet has as its replicas, for every total in one go.
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (chart / "templates/counts.yaml").write_text(COUNTS)
+    counts = only(render("--set", f"{SECRET},shards.perPod={per_pod}", chart=chart), "Counts")["pods"]
+
+    assert 'replicas: {{ include "gateway.shards.pods" . }}' in (CHART / "templates/shards.yaml").read_text()
+    for total, pods in enumerate(counts, 1):
+        run = [shard_id for ordinal in range(pods) for shard_id in shards_of_pod(ordinal, per_pod, total)]
+        assert run == list(range(total))
 
 
 def test_gateway_and_workers_understand_their_environment(objects, options_in):
