@@ -4,7 +4,7 @@ Every call blocks and may be made from any thread; several processes use one sto
 :class:`~gateway_service.errors.StateUnavailable`, and may be tried again then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,10 +28,10 @@ class SessionStore(Protocol):
 
     def save(
         self,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         *,
-        forgotten: Iterable[Forgotten] = (),
-        ledgers: Iterable[SessionLedger] = (),
+        forgotten: Collection[Forgotten] = (),
+        ledgers: Collection[SessionLedger] = (),
     ) -> frozenset[int]:
         """Write all of it in one transaction.
 
@@ -131,7 +131,7 @@ class State(SessionStore, Ledger, IdentifyPermits, DesiredState, Protocol):
     """
 
     def restore(
-        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+        self, identifies: Collection[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
     ) -> None:
         """Add what the store may have lost, in one transaction; what it has stays.
 

@@ -1,7 +1,7 @@
 """State in Redis or Valkey, shared by the services of many hosts. docs/state.md lists the keys."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S
@@ -53,10 +53,10 @@ class RedisState:
 
     def save(
         self,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         *,
-        forgotten: Iterable[Forgotten] = (),
-        ledgers: Iterable[SessionLedger] = (),
+        forgotten: Collection[Forgotten] = (),
+        ledgers: Collection[SessionLedger] = (),
     ) -> frozenset[int]:
         rows = [
             (self._session_key(each.shard_id), each.permit, each.session_id, each.seq, each.to_json())
@@ -117,7 +117,7 @@ class RedisState:
             transaction.execute()
 
     def restore(
-        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+        self, identifies: Collection[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
     ) -> None:
         records = [(each.shard_id, each.num_shards, each.number) for each in identifies]
         fields = (field for row in (*records, *held.items(), *desired.items()) for field in row)

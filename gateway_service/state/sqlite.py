@@ -4,9 +4,10 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S
@@ -17,12 +18,35 @@ from gateway_service.state.claims import Claims
 from gateway_service.state.limits import HELD_S, LEDGERS_KEPT, MAX_IDENTIFIES, readable
 from gateway_service.state.namespace import Namespace
 from gateway_service.state.ports import Forgotten, IdentifyRecord, KeyBusy, Outdated, PermitAnswer, Taken
-from gateway_service.state.sqlite_errors import sqlite_errors_mapped
+from gateway_service.state.reserve import Reserve
+from gateway_service.state.sqlite_errors import is_out_of_room, sqlite_errors_mapped
 from gateway_service.state.sqlite_schema import FORGET_SESSION, PRUNE_LEDGERS, SAVE_SESSION, SCHEMA_VERSION, TABLES
 
 # A writer holds the file for well below a millisecond. This long only passes when the disk hangs or a foreign program
 # (a backup, a shell) has the file locked. A drain may have to wait for it twice, inside its ten seconds.
 DEFAULT_BUSY_TIMEOUT_S: Final = 2.0
+
+
+_Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
+_Write = Callable[Concatenate["SqliteState", _Given], _Result]
+
+
+def _with_reserve(write: _Write[_Given, _Result]) -> _Write[_Given, _Result]:
+    """Try a write again at once when the disk is full and there is a reserve to give up."""
+
+    @wraps(write)
+    def tried(state: "SqliteState", /, *args: _Given.args, **given: _Given.kwargs) -> _Result:
+        try:
+            answer = write(state, *args, **given)
+        except StateUnavailable as exc:
+            if not (is_out_of_room(exc.__cause__) and state.reserve.spend()):
+                raise
+            return write(state, *args, **given)
+        state.reserve.fill()
+        return answer
+
+    return tried
 
 
 class SqliteState:
@@ -48,8 +72,9 @@ class SqliteState:
         self._lock = threading.Lock()
         self._is_closed = False
         self._claims: Claims | None = None
-        with sqlite_errors_mapped(self._path):
-            self._open()
+        self.reserve = Reserve(self._path)
+        """Given up when there is no other room on the disk."""
+        self._start()
 
     def load(self, shard_id: int) -> Session | None:
         with self._in_use():
@@ -59,15 +84,15 @@ class SqliteState:
             ).fetchone()
         return None if row is None else readable(Session, row[0])
 
+    @_with_reserve
     def save(
         self,
-        sessions: Iterable[Session],
+        sessions: Collection[Session],
         *,
-        forgotten: Iterable[Forgotten] = (),
-        ledgers: Iterable[SessionLedger] = (),
+        forgotten: Collection[Forgotten] = (),
+        ledgers: Collection[SessionLedger] = (),
     ) -> frozenset[int]:
         bot_id, num_shards = self._namespace.bot_id, self._namespace.num_shards
-        ledgers = tuple(ledgers)
         with self._in_use(), transaction(self._connection):
             self._connection.executemany(
                 FORGET_SESSION, [(bot_id, num_shards, each.shard_id, each.permit) for each in forgotten]
@@ -116,6 +141,7 @@ class SqliteState:
             for number, shard_id, num_shards, taken_at in rows
         ]
 
+    @_with_reserve
     def take_permit(self, shard_id: int, *, max_concurrency: int, known: int) -> PermitAnswer:
         bot_id, num_shards = self._namespace.bot_id, self._namespace.num_shards
         with self._in_use(), transaction(self._connection):
@@ -158,6 +184,7 @@ class SqliteState:
             ).fetchall()
         return dict(rows)
 
+    @_with_reserve
     def desire(self, changes: Mapping[str, str | None]) -> None:
         bot_id = self._namespace.bot_id
         with self._in_use(), transaction(self._connection):
@@ -169,8 +196,9 @@ class SqliteState:
                 [(bot_id, name, value) for name, value in changes.items() if value is not None],
             )
 
+    @_with_reserve
     def restore(
-        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+        self, identifies: Collection[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
     ) -> None:
         bot_id, now = self._namespace.bot_id, time.time()
         with self._in_use(), transaction(self._connection):
@@ -201,11 +229,17 @@ class SqliteState:
                 self._claims.close()
                 self._claims = None
 
+    @_with_reserve
     def _free_key(self, shard_id: int, number: int, free_at: float) -> None:
         with self._in_use():
             self._connection.execute(
                 "UPDATE identifies SET free_at = ? WHERE number = ? AND shard_id = ?", (free_at, number, shard_id)
             )
+
+    @_with_reserve
+    def _start(self) -> None:
+        with sqlite_errors_mapped(self._path):
+            self._open()
 
     def _open(self) -> None:
         # A crash of the machine may lose the last commits; what they said about sessions is minutes old anyway when the

@@ -15,6 +15,15 @@ _MORE: Final[Mapping[int, str]] = {
 }
 
 
+# A log or an index that cannot grow is a failure of the disk to SQLite.
+_OUT_OF_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+
+
+def is_out_of_room(error: BaseException | None) -> bool:
+    """Tell whether more room on the disk may be the cure."""
+    return isinstance(error, sqlite3.Error) and primary_code(error) in _OUT_OF_ROOM
+
+
 @contextmanager
 def sqlite_errors_mapped(path: Path) -> Iterator[None]:
     """Raise StateUnavailable, with a cure, for what goes wrong with the file at ``path``."""

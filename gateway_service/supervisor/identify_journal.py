@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final, Protocol, TypeVar
@@ -25,7 +25,7 @@ class Permits(IdentifyPermits, Protocol):
     """What the journal needs of the store. See :class:`gateway_service.state.State`."""
 
     def restore(
-        self, identifies: Iterable[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
+        self, identifies: Collection[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
     ) -> None: ...
 
 

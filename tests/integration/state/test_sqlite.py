@@ -13,6 +13,7 @@ from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.session import Session
 from gateway_service.state import Namespace, Taken, open_state
+from gateway_service.state.reserve import SIZE_BYTES
 from gateway_service.state.sqlite import SCHEMA_VERSION, SqliteState
 from tests.support.disk import fill, small_disk
 
@@ -199,6 +200,28 @@ def test_on_a_full_disk_sessions_can_be_read_and_nothing_can_be_saved(tmp_path):
         assert another.load(0) == SESSION
         with pytest.raises(StateUnavailable, match="the disk is full; make room"):
             another.save([dataclasses.replace(SESSION, session_id="s" * 100_000)])
+        another.close()
+        state.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_on_a_full_disk_the_reserve_is_spent_on_what_must_be_saved_and_filled_again(tmp_path):
+    with small_disk(tmp_path / "disk", size_kib=4 * SIZE_BYTES // 1024) as disk:
+        state = opened(disk / "state.db")
+        state.save([SESSION])
+        reserve = disk / "state.db.reserve"
+        assert reserve.stat().st_size == SIZE_BYTES
+        filling = fill(disk)
+        larger = dataclasses.replace(SESSION, session_id="s" * 100_000)
+
+        state.save([larger])
+        assert not reserve.exists()
+        assert opened(disk / "state.db").load(0) == larger
+        filling.unlink()
+        another = opened(disk / "state.db")
+        another.save([SESSION])
+
+        assert reserve.exists()
         another.close()
         state.close()
 
