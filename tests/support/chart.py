@@ -53,7 +53,7 @@ def render(*arguments: str, release: str = "bot", kubernetes: str = NEWEST_KUBER
     done = helm("template", release, str(chart), f"--kube-version={kubernetes}", *arguments)
     if done.returncode != 0:
         raise RenderFailed(done.stderr)
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
+    return [found for found in yaml.load_all(done.stdout, yaml.CSafeLoader) if found]
 
 
 def only(objects: Objects, kind: str, name: str = "") -> dict[str, Any]:
