@@ -33,8 +33,14 @@ def settings() -> str:
         "`GatewayOptions` (but `token_file`). A flag overrides the variable, the variable overrides the file, the file",
         "overrides the default. An empty variable counts as not set.",
         "",
-        "| variable | key and field | flag | default | meaning |",
-        "|---|---|---|---|---|",
+        "The last column says what brings a new value in. A *start* of the service reads everything; its shards",
+        "resume, unless the shard count or the intents are other ones, which need new sessions. A *roll* is",
+        "`gateway-service rolling-restart`: it reads the files again, and does not begin when there is a fault or a",
+        "new value that it cannot bring in. Flags and variables stay those of the start. What says *worker* is read by",
+        "workers when they start, and concerns nobody else.",
+        "",
+        "| variable | key and field | flag | default | meaning | new by a |",
+        "|---|---|---|---|---|---|",
         *(_setting(setting) for setting in SETTINGS),
         "",
         "All settings are checked at once, and each fault is one line on standard error that begins with the place it",
@@ -78,7 +84,7 @@ def _setting(setting: Setting) -> str:
     key = f"`{setting.name}`"
     meaning = f"{setting.meaning} One of {', '.join(f'`{c}`' for c in setting.choices)}." if setting.choices else None
     default = f"`{setting.default}`" if setting.default else ""
-    return f"| {variables} | {key} | {flag} | {default} | {meaning or setting.meaning} |"
+    return f"| {variables} | {key} | {flag} | {default} | {meaning or setting.meaning} | {setting.taken_by} |"
 
 
 def exit_codes() -> str:

@@ -5,6 +5,7 @@ GatewayServiceError
 ├── TokenRefused              Discord refused the bot token               exit EX_CONFIG
 ├── FatalClose                Discord closed with a code that never heals exit EX_CONFIG
 ├── ShardUnavailable          a shard cannot do what was asked of it
+├── TrialFailed               a shard process would not start now
 ├── ServiceUnavailable        something we need does not answer           exit EX_UNAVAILABLE
 │   ├── ApiUnavailable        Discord's REST API
 │   ├── BrokerUnavailable     the Celery broker
@@ -89,6 +90,17 @@ class ShardUnavailable(GatewayServiceError):
 
     def __str__(self) -> str:
         return f"shard {self.shard_id} is not available: {self.reason}"
+
+
+class TrialFailed(GatewayServiceError):
+    """A shard process of what is installed and set now does not start."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"a trial process without shards did not start: {self.reason}"
 
 
 class ServiceUnavailable(GatewayServiceError):

@@ -99,6 +99,11 @@ class LogEvent(StrEnum):
         "session.superseded",
         "the store has a newer session of the shard, which stays: another service runs it, too",
     )
+    SETTINGS_APPLIED = "settings.applied", "a rolling restart brings these new settings and the installed code in"
+    SETTINGS_REFUSED = (
+        "settings.refused",
+        "the settings were read again for a rolling restart and have a fault; nothing was restarted",
+    )
     SHARD_CLOSED = "shard.closed", "the gateway connection ended or could not be opened; the shard reconnects"
     SHARD_DEAF = "shard.deaf", "a silent shard hears nothing with a new session either; it is left alone for a day"
     SHARD_COUNT_REFUSED = (

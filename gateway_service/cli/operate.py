@@ -45,7 +45,8 @@ def restart(caller: Caller, *, shard_id: int, mode: str, whole_process: bool, wa
 def rolling_restart(caller: Caller, *, max_resume_s: float) -> int:
     """Restart every shard process, one after the other.
 
-    Each process publishes what it has, saves its sessions, leaves resumably and starts again; the next one follows when
+    The settings are read again, and a trial process without shards shows that the installed code starts with them. Each
+    process publishes what it has, saves its sessions, leaves resumably and starts again; the next one follows when
     all of its shards are live. Halts when a resume fails or something was lost.
     """
     answer = caller.ask("rolling_restart", max_resume_s=max_resume_s)
@@ -58,6 +59,8 @@ def rolling_restart(caller: Caller, *, max_resume_s: float) -> int:
             progress.update(task, completed=_roll(answer)["processes_done"])
     roll = _roll(answer)
     sentence = f"identifies used: {roll['identifies_used']}, dispatches lost: {roll['dispatches_lost']}"
+    if roll["changed"]:
+        sentence = f"new settings: {', '.join(roll['changed'])}\n{sentence}"
     if roll["state"] == "halted":
         sentence = f"halted after {roll['processes_done']} of {roll['processes']}: {roll['reason']}\n{sentence}"
     return caller.say(answer, sentence) or (EX_REFUSED if roll["state"] == "halted" else 0)

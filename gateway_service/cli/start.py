@@ -43,6 +43,6 @@ def start(config_file: Path | None, **flags: Any) -> int:
     from gateway_service.control.plane import ControlPlane
     from gateway_service.supervisor import Supervisor
 
-    supervisor = Supervisor(options, read_routes=lambda: load_options(flags, os.environ, config_file).routes)
+    supervisor = Supervisor(options, read_options=lambda: load_options(flags, os.environ, config_file))
     with ControlPlane.of(options) as plane:
         return supervisor.run(plane.opened)

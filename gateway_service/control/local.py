@@ -140,7 +140,10 @@ async def drain(host: Host, _: args.Arguments) -> replies.DrainReply:
 
 
 async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.RollingRestartReply:
-    host.roll.begin(asked.max_resume_s)
+    try:
+        host.roll.begin(asked.max_resume_s)
+    except ConfigurationError as exc:
+        raise Misconfigured(f"{exc}; nothing was restarted") from None
     return replies.RollingRestartReply(hosts=[host.roll.view()])
 
 
@@ -149,12 +152,12 @@ async def rolling_restart_status(host: Host, _: args.Arguments) -> replies.Rolli
 
 
 async def routes(host: Host, _: args.Arguments) -> replies.RoutesReply:
-    return _routes_reply(host, host.service.routes.current)
+    return _routes_reply(host, host.service.settings.current.routes)
 
 
 async def reload_routes(host: Host, _: args.Arguments) -> replies.RoutesReply:
     try:
-        return _routes_reply(host, host.service.routes.reload())
+        return _routes_reply(host, host.service.settings.reload_routes())
     except ConfigurationError as exc:
         raise Misconfigured(f"{exc}; the routes stay as they are") from None
 

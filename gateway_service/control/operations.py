@@ -142,7 +142,7 @@ _ALL: Final = (
     _control(
         "rolling_restart",
         "POST /v1/rolling-restart",
-        "Restart the processes of this host one by one; halts when a resume fails.",
+        "Restart the processes of this host one by one, with new code and settings; halts when a resume fails.",
         local.rolling_restart,
         reply=replies.RollingRestartReply,
         arguments=args.RollingRestart,

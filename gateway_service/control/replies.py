@@ -102,6 +102,8 @@ class RollView(BaseModel):
     identifies_used: int = 0
     dispatches_lost: int = 0
     resumes: int = 0
+    changed: list[str] = Field(default=[], examples=[["log_level"]])
+    """The settings that it brings new values of."""
     reason: str | None = None
     """Why it halted."""
     shard_ids: list[int] = []

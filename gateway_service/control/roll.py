@@ -1,4 +1,8 @@
-"""A rolling restart: one process after the other, each only when the shards of the one before are live again."""
+"""A rolling restart: one process after the other, each only when the shards of the one before are live again.
+
+It brings in the code that is installed now and the settings as they are now, once a process without shards has shown
+that these start.
+"""
 
 import asyncio
 import time
@@ -7,9 +11,11 @@ from typing import Final
 
 from gateway_service.control.replies import RollView
 from gateway_service.control.service import Service
+from gateway_service.errors import GatewayServiceError
 from gateway_service.ipc.messages import ShardStatus
-from gateway_service.refusals import Busy, ControlError
+from gateway_service.refusals import Busy
 from gateway_service.supervisor import ProcessSnapshot
+from gateway_service.supervisor.live_settings import NewSettings
 
 _POLL_S: Final = 0.1
 
@@ -29,16 +35,18 @@ class Roll:
         self._view = RollView(host=host, state="idle")
 
     def begin(self, max_resume_s: float) -> None:
-        """Start in the background.
+        """Read the settings again and start in the background.
 
         Raises:
             Busy: One is under way.
+            ConfigurationError: The settings have a fault, or need more than a rolling restart.
         """
         if self._task is not None and not self._task.done():
             raise Busy("a rolling restart is under way on this host")
+        new = self._service.settings.read()
         processes = [process for process in self._service.snapshot().processes if process.state != "FATAL"]
-        self._view = RollView(host=self._host, state="rolling", processes=len(processes))
-        self._task = asyncio.create_task(self._run(processes, max_resume_s), name="rolling-restart")
+        self._view = RollView(host=self._host, state="rolling", processes=len(processes), changed=list(new.changed))
+        self._task = asyncio.create_task(self._run(new, processes, max_resume_s), name="rolling-restart")
 
     def view(self) -> RollView:
         """Return how far it is."""
@@ -57,20 +65,25 @@ class Roll:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, processes: Sequence[ProcessSnapshot], max_resume_s: float) -> None:
+    async def _run(self, new: NewSettings, processes: Sequence[ProcessSnapshot], max_resume_s: float) -> None:
         try:
+            await self._service.take_settings(new)
             for process in processes:
                 await self._restart(process, max_resume_s)
                 self._note(processes_done=self._view.processes_done + 1)
-        except (RollHalted, ControlError) as exc:
+        except (RollHalted, GatewayServiceError) as exc:
             self._note(state="halted", reason=str(exc))
         else:
             self._note(state="done")
 
     async def _restart(self, process: ProcessSnapshot, max_resume_s: float) -> None:
         before = self._shards_of(process)
-        await self._service.restart_process(process.index)
         deadline = time.monotonic() + max_resume_s
+        try:
+            async with asyncio.timeout(max_resume_s):
+                await self._service.restart_process(process.index)
+        except TimeoutError:
+            raise RollHalted(f"process {process.index} did not run again within {max_resume_s:g} s") from None
         while waiting := [shard.shard_id for shard in self._shards_of(process) if shard.state != "live"]:
             if time.monotonic() >= deadline:
                 shown = ", ".join(map(str, waiting))

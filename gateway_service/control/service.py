@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from gateway_service.supervisor import Snapshot
-from gateway_service.supervisor.live_routes import LiveRoutes
+from gateway_service.supervisor.live_settings import LiveSettings, NewSettings
 
 
 class Service(Protocol):
@@ -14,8 +14,11 @@ class Service(Protocol):
         """Return where every shard and process is."""
 
     @property
-    def routes(self) -> LiveRoutes:
-        """The routes in force; reloading them may raise ConfigurationError."""
+    def settings(self) -> LiveSettings:
+        """The settings in force; reading them again may raise ConfigurationError."""
+
+    async def take_settings(self, new: NewSettings) -> None:
+        """Let processes that start from now on work by them; may raise TrialFailed."""
 
     def restart_shard(self, shard_id: int, mode: Literal["resume", "identify"]) -> None:
         """Let a shard of ours make another connection."""

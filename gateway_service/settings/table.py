@@ -5,10 +5,13 @@ to the fields of :class:`~gateway_service.settings.GatewayOptions`.
 """
 
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from gateway_service.protocol.constants import Compression
 from gateway_service.telemetry import LogFormat, LogLevel
+
+TakenBy = Literal["start", "roll", "worker"]
+"""What brings a new value in: a start of the supervisor, also a rolling restart, or a start of the workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     fallback_envs: tuple[str, ...] = ()
     """Variables of other programs, read when ``env`` is not set."""
+    taken_by: TakenBy = "start"
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (
@@ -103,6 +107,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="",
         meaning="Presence to identify with: a JSON object, or the import path of a function that is called with the "
         "shard id before each identify.",
+        taken_by="roll",
     ),
     Setting(
         name="tasks",
@@ -111,6 +116,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="MODULES",
         default="tasks",
         meaning="Modules with task handlers, with commas between them; the worker imports them.",
+        taken_by="worker",
     ),
     Setting(
         name="broker_url",
@@ -128,6 +134,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="JSON",
         default="",
         meaning="What becomes of dispatches by their name, a table of the TOML file; see handlers.md.",
+        taken_by="roll",
     ),
     Setting(
         name="state_url",
@@ -147,6 +154,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         meaning="Where workers note which runs of handlers with `once=True` were made: `redis://…`, or `sqlite:///` "
         "and a path for the workers of one host. By default the state store, or else the broker, when that is Redis; "
         "else `sqlite:///.gateway/once.db`.",
+        taken_by="worker",
     ),
     Setting(
         name="outbox_max_bytes",
@@ -155,6 +163,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="SIZE",
         default="64MiB",
         meaning="Memory of each shard process for dispatches that the broker has not confirmed: 64MiB, 500KiB, 1GiB.",
+        taken_by="roll",
     ),
     Setting(
         name="spool_max_bytes",
@@ -163,6 +172,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="SIZE",
         default="1GiB",
         meaning="Disk of each shard process for dispatches of a longer outage of the broker; 0 uses none.",
+        taken_by="roll",
     ),
     Setting(
         name="spool_dir",
@@ -196,6 +206,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="zstd-stream",
         meaning="Transport compression.",
         choices=get_args(Compression),
+        taken_by="roll",
     ),
     Setting(
         name="large_threshold",
@@ -204,6 +215,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         metavar="N",
         default="50",
         meaning="Members above which Discord leaves offline members out of GUILD_CREATE: 50 to 250.",
+        taken_by="roll",
     ),
     Setting(
         name="control_address",
@@ -247,6 +259,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="off",
         meaning="Where a worker serves `/metrics` for Prometheus: how old dispatches are when it takes them, how late "
         "interactions begin. Each further worker of the host takes the next free port.",
+        taken_by="worker",
     ),
     Setting(
         name="tracing",
@@ -256,6 +269,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="no",
         meaning="Trace dispatches with OpenTelemetry from the socket to their handlers, yes or no; see tracing.md.",
         choices=("yes", "no"),
+        taken_by="roll",
     ),
     Setting(
         name="log_level",
@@ -265,6 +279,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="info",
         meaning="How much is logged.",
         choices=get_args(LogLevel),
+        taken_by="roll",
     ),
     Setting(
         name="log_format",
@@ -274,6 +289,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         default="text",
         meaning="How a line of the log is written.",
         choices=get_args(LogFormat),
+        taken_by="roll",
     ),
 )
 

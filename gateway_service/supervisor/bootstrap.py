@@ -14,7 +14,7 @@ from gateway_service.errors import BrokerUnavailable, StateUnavailable
 from gateway_service.ipc.messages import Configure
 from gateway_service.protocol.budget import IdentifyBudget, reserve_of
 from gateway_service.protocol.identify import IdentifyScheduler
-from gateway_service.settings import GatewayOptions, Routes
+from gateway_service.settings import GatewayOptions
 from gateway_service.state import Namespace, SessionStore, State, bot_id_of, open_state
 from gateway_service.supervisor.broker_check import Connect, check_broker
 from gateway_service.supervisor.desired import Desired
@@ -94,9 +94,9 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
 
 
 def configuration(
-    options: GatewayOptions, plan: Bootstrap, shard_ids: tuple[int, ...], *, gateway_url: str, routes: Routes
+    options: GatewayOptions, plan: Bootstrap, shard_ids: tuple[int, ...], *, gateway_url: str
 ) -> Configure:
-    """Return what the process of some shards works by; the URL and the routes are the present ones."""
+    """Return what the process of some shards works by; the options and the URL are the present ones."""
     return Configure(
         token=options.token,
         gateway_url=gateway_url,
@@ -106,7 +106,7 @@ def configuration(
         compression=options.compression,
         large_threshold=options.large_threshold,
         broker_url=options.broker_url,
-        routes=routes.as_mapping(),
+        routes=options.routes.as_mapping(),
         state_url=options.state_url,
         outbox_max_bytes=options.outbox_max_bytes,
         spool_dir=str(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value())),

@@ -73,6 +73,11 @@ class Commands:
         shown = await asyncio.gather(*(self._show_presence(shard_id) for shard_id in shard_ids))
         return [shard_id for shard_id, is_shown in zip(shard_ids, shown, strict=True) if is_shown]
 
+    def presence_changed(self, shard_ids: Iterable[int]) -> None:
+        """Let shards show what is configured now; those that cannot be told are told once they are live."""
+        for shard_id in shard_ids:
+            self._apply(self._show_presence(shard_id))
+
     async def change_voice_channel(self, shard_id: int, voice: Mapping[str, Any]) -> None:
         """Let a shard enter or leave a voice channel; one to enter that cannot be told now is told when it is live.
 

@@ -27,7 +27,7 @@ class Desired:
             configured: The presence of a shard for which none is kept.
         """
         self._state = state
-        self._configured = configured
+        self.configured = configured
         self._presences = _numbered(kept, _PRESENCE)
         self._voice_states = _numbered(kept, _VOICE)
 
@@ -35,7 +35,7 @@ class Desired:
         """Return what a shard shall show; None for nothing in particular."""
         if shard_id in self._presences:
             return self._presences[shard_id]
-        return await self._configured(shard_id)
+        return await self.configured(shard_id)
 
     def voice_states(self) -> Mapping[int, dict[str, Any]]:
         """Return ``d`` of op 4 for each guild in which the bot shall be in a voice channel."""

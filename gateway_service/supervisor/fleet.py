@@ -1,17 +1,18 @@
 """The shards and processes of a supervisor as its operator sees them: looked at, restarted, spoken through."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.messages import GatewayUrl, Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import shard_id_of
 from gateway_service.protocol.states import State
+from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.identify import PermitOwner
-from gateway_service.supervisor.live_routes import LiveRoutes
+from gateway_service.supervisor.live_settings import LiveSettings, NewSettings
 from gateway_service.supervisor.silence import SilenceDetector
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
@@ -22,13 +23,20 @@ _log: Final = logging.getLogger(__name__)
 _IN_SESSION: Final = frozenset({State.LIVE, State.RESUMING})
 
 
+TryStart = Callable[[GatewayOptions], Awaitable[None]]
+"""Finds out whether a shard process with these options would start; raises TrialFailed."""
+
+
 class Fleet:
     """Every slot of a supervisor."""
 
-    def __init__(self, num_shards: int, desired: Desired, silence: SilenceDetector, routes: LiveRoutes) -> None:
+    def __init__(
+        self, num_shards: int, desired: Desired, silence: SilenceDetector, settings: LiveSettings, try_start: TryStart
+    ) -> None:
         """Start without slots and permits; they are set when they are made."""
         self.num_shards = num_shards
-        self.routes = routes
+        self.settings = settings
+        self._try_start = try_start
         self.permits: PermitOwner
         self._silence = silence
         self.slots: tuple[Slot, ...] = ()
@@ -95,6 +103,19 @@ class Fleet:
             ShardUnavailable: It does not run.
         """
         await self.slots[index].restart()
+
+    async def take_settings(self, new: NewSettings) -> None:
+        """Let every process that starts from now on work by other settings, once one without shards has done so.
+
+        Raises:
+            TrialFailed: It does not start; everything stays as it is.
+        """
+        await self._try_start(new.options)
+        was = self.settings.current.presence
+        self.settings.use(new)
+        self.commands.desired.configured = new.presence.presence_of
+        if new.options.presence != was or isinstance(was, str):  # a function may say something else now
+            self.commands.presence_changed(shard_id for slot in self.slots for shard_id in slot.shard_ids)
 
     async def command(self, shard_id: int, op: int, data: Mapping[str, Any], timeout_s: float = 0.0) -> list[Any]:
         """Send a command to Discord; return ``d`` of each dispatch that answers it.

@@ -3,9 +3,11 @@
 import importlib
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
+from types import ModuleType
 from typing import Any, Final
 
 import orjson
@@ -24,8 +26,15 @@ DEFAULT_TIMEOUT_S: Final = 3.0
 class PresenceProvider:
     """Answers with the presence of a shard. A function that fails costs the presence, never the IDENTIFY."""
 
-    def __init__(self, source: PresenceSource | None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, source: PresenceSource | None, *, timeout_s: float = DEFAULT_TIMEOUT_S, is_read_again: bool = False
+    ) -> None:
         """Look up an import path at once, so that a wrong one ends the start and not the first IDENTIFY.
+
+        Args:
+            source: Of the settings.
+            timeout_s: How long a function may take.
+            is_read_again: Whether the module of an import path is wanted as it is on disk now.
 
         Raises:
             ConfigurationError: The import path leads to no function, or a mapping is not a presence.
@@ -34,7 +43,7 @@ class PresenceProvider:
         self._fixed: dict[str, Any] | None = None
         self._function: Callable[[int], Any] | None = None
         if isinstance(source, str):
-            source = _imported(source)
+            source = _imported(source, is_read_again=is_read_again)
         if isinstance(source, Mapping):
             try:
                 self._fixed = _checked(source)
@@ -77,10 +86,11 @@ def _checked(presence: object) -> dict[str, Any]:
     return plain
 
 
-def _imported(path: str) -> Callable[[int], Any]:
+def _imported(path: str, *, is_read_again: bool) -> Callable[[int], Any]:
     module_name, _, attributes = path.partition(":")
     try:
-        function = attrgetter(attributes)(importlib.import_module(module_name))
+        module = _import_again(module_name) if is_read_again else importlib.import_module(module_name)
+        function = attrgetter(attributes)(module)
     except (Exception, SystemExit) as exc:  # the module is the user's and may raise anything
         raise ConfigurationError(
             f"presence: cannot import {path!r}: {type(exc).__name__}: {exc} (GATEWAY_PRESENCE)"
@@ -88,3 +98,15 @@ def _imported(path: str) -> Callable[[int], Any]:
     if not callable(function):
         raise ConfigurationError(f"presence: {path!r} is not a function (GATEWAY_PRESENCE)")
     return function  # type: ignore[no-any-return] # attrgetter knows no types
+
+
+def _import_again(name: str) -> ModuleType:
+    """Import a module anew; what it imports itself stays. Who has a function of the old one keeps that."""
+    before = sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except BaseException:
+        if before is not None:
+            sys.modules[name] = before
+        raise

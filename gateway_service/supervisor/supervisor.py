@@ -27,7 +27,7 @@ from gateway_service.supervisor.desired import Desired
 from gateway_service.supervisor.fleet import Fleet
 from gateway_service.supervisor.gateway_info import Patience
 from gateway_service.supervisor.identify import PermitOwner
-from gateway_service.supervisor.live_routes import LiveRoutes, ReadRoutes
+from gateway_service.supervisor.live_settings import LiveSettings, ReadOptions
 from gateway_service.supervisor.policy import (
     SHARD_COUNT_CLOSE_CODES,
     GiveUp,
@@ -42,6 +42,7 @@ from gateway_service.supervisor.silence_watch import SilenceWatch
 from gateway_service.supervisor.slot import Slot
 from gateway_service.supervisor.status import Snapshot
 from gateway_service.supervisor.switchboard import Switchboard
+from gateway_service.supervisor.trial import try_start
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Supervisor:
         patience: Patience | None = None,
         command: Sequence[str] = SHARD_COMMAND,
         connect_broker: Connect = connect_once,
-        read_routes: ReadRoutes | None = None,
+        read_options: ReadOptions | None = None,
     ) -> None:
         """Prepare; nothing is started yet.
 
@@ -85,16 +86,15 @@ class Supervisor:
             patience: How long to try Discord's REST API.
             command: Program and arguments of a shard process, ``--ipc-fd`` follows.
             connect_broker: Tells whether the broker can be reached.
-            read_routes: Reads ``[routes]`` again, for :meth:`reload_routes`.
+            read_options: Reads the settings again, for :meth:`reload_routes` and rolling restarts.
         """
-        self._options = options
         self._policy = policy or Policy()
         self._patience = patience or Patience()
         self._command = command
         self._connect_broker = connect_broker
         self.fleet: Fleet
         """The shards and processes, once started."""
-        self._routes = LiveRoutes(options.routes, read_routes, self._apply_routes)
+        self._settings = LiveSettings(options, read_options, self._apply_routes)
         self._serving: asyncio.Task[int] | None = None
         self._stopping = asyncio.Event()
         self._killing = asyncio.Event()
@@ -161,7 +161,7 @@ class Supervisor:
         Raises:
             ConfigurationError: They cannot be read; the old ones stay.
         """
-        return self._routes.reload()
+        return self._settings.reload_routes()
 
     def _apply_routes(self, message: ApplyRoutes) -> None:
         for slot in self.fleet.slots:
@@ -195,7 +195,7 @@ class Supervisor:
         main = asyncio.current_task()
         assert main is not None
         service_manager = ServiceManager.taken_from(os.environ)
-        with StopSignals(partial(self._stop_for_signal, main), self._kill, self._routes.hang_up) as signals:
+        with StopSignals(partial(self._stop_for_signal, main), self._kill, self._settings.hang_up) as signals:
             try:
                 async with self, beside(self), service_manager.told(self._stopping):
                     return await self.wait()
@@ -215,19 +215,19 @@ class Supervisor:
         self._killing.set()
 
     async def _start(self) -> None:
-        plan = await bootstrap(self._options, self._patience, self._connect_broker)
+        options = self._settings.current
+        plan = await bootstrap(options, self._patience, self._connect_broker)
         try:
             kept = await asyncio.to_thread(plan.state.desired)
         except BaseException:
             plan.state.close()
             raise
         desired = Desired(plan.state, kept, plan.presence.presence_of)
-        self._silence = SilenceDetector(
-            min_history=self._policy.silence_min_history, surprise=self._policy.silence_surprise
-        )
-        self.fleet = Fleet(plan.num_shards, desired, self._silence, self._routes)
-        self._gateway = make_gateway_watch(self._options, plan, self.fleet.use_gateway, self._count_refused)
-        self.fleet.permits = permits = make_permits(self._options, plan, self._gateway, desired, self.fleet.grant)
+        policy, settings = self._policy, self._settings
+        self._silence = SilenceDetector(min_history=policy.silence_min_history, surprise=policy.silence_surprise)
+        self.fleet = Fleet(plan.num_shards, desired, self._silence, settings, partial(self._try_start, plan))
+        self._gateway = make_gateway_watch(options, plan, self.fleet.use_gateway, self._count_refused)
+        self.fleet.permits = permits = make_permits(options, plan, self._gateway, desired, self.fleet.grant)
         switchboard = Switchboard(permits, self.fleet.commands, self._gateway)
         self.fleet.slots = tuple(
             Slot(
@@ -237,7 +237,7 @@ class Supervisor:
                 configure=partial(self._configure, plan),
                 switchboard=switchboard,
                 owner=self,
-                policy=self._policy,
+                policy=policy,
             )
             for index, block in enumerate(plan.blocks)
         )
@@ -249,14 +249,16 @@ class Supervisor:
             num_shards=plan.num_shards,
             processes=len(plan.blocks),
             gateway=plan.gateway_url,
-            broker=str(self._options.broker_url),
-            state=str(self._options.state_url),
+            broker=str(options.broker_url),
+            state=str(options.state_url),
         )
         self._serving = asyncio.create_task(self._serve(permits, plan.state), name="supervisor")
 
     def _configure(self, plan: Bootstrap, shard_ids: tuple[int, ...]) -> Configure:
-        url, routes = self._gateway.url, self._routes.current
-        return configuration(self._options, plan, shard_ids, gateway_url=url, routes=routes)
+        return configuration(self._settings.current, plan, shard_ids, gateway_url=self._gateway.url)
+
+    async def _try_start(self, plan: Bootstrap, options: GatewayOptions) -> None:
+        await try_start(self._command, configuration(options, plan, (), gateway_url=self._gateway.url), self._policy)
 
     async def _grant_permits(self, permits: PermitOwner) -> None:
         """Let the shards of all processes ask before the first is served: the lowest ids identify first (I2)."""

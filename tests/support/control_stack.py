@@ -1,6 +1,7 @@
 """A bot of eight shards in two supervisors on one broker, operated through their control APIs."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import pytest
 from gateway_service.simulator import Simulator, SimulatorConfig
 from tests.support.service import Service, running_service
 from tests.support.waiting import TIMEOUT_S, wait_until
+from tests.support.worker import ROOT
 
 ON_ANY_BROKER = pytest.mark.parametrize("stack", ["rabbitmq"], indirect=True)
 """For tests of what the broker has no part in: once is enough."""
@@ -61,12 +63,19 @@ class Stack:
     """Both services and a client for each: shards 0 to 3 on the first, 4 to 7 on the second."""
 
     def __init__(
-        self, simulator_thread: BackgroundSimulator, services: list[Service], broker_url: str, tokens: Path
+        self,
+        simulator_thread: BackgroundSimulator,
+        services: list[Service],
+        installed: Path,
+        broker_url: str,
+        tokens: Path,
     ) -> None:
         self.simulator_thread = simulator_thread
         self.simulator = simulator_thread.simulator
         self.tokens = tokens
         self.services = services
+        self.installed = installed
+        """Where the code and the settings of the first service are, to be edited."""
         self.broker_url = broker_url
         self.seen: list[str] = []
         """Every reply, page, log and output of the tests, to search for secrets."""
@@ -136,6 +145,15 @@ class Stack:
             wait_until(lambda client=client: client.get("/readyz").status_code == 200)
 
 
+def install(directory: Path) -> Path:
+    """Return a folder with a copy of the package, a settings file and a presence function."""
+    ours = "gateway_service"
+    shutil.copytree(ROOT / ours, directory / ours)
+    (directory / "gateway.toml").write_text('presence = "presence_of_bot:for_shard"\n')
+    (directory / "presence_of_bot.py").write_text("def for_shard(shard_id):\n    return None\n")
+    return directory
+
+
 @contextmanager
 def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
     tokens = directory / "tokens"
@@ -143,6 +161,7 @@ def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
     config = SimulatorConfig(
         shards=NUM_SHARDS, guilds=32, members_per_guild=2500, max_concurrency=NUM_SHARDS, identify_window_s=0.0
     )
+    installed = install(directory / "installed")
     with ExitStack() as stack:
         thread = BackgroundSimulator(config)
         simulator = stack.enter_context(thread)
@@ -157,11 +176,12 @@ def running_stack(broker_url: str, directory: Path) -> Iterator[Stack]:
                     "--processes=2",
                     "--log-format=json",
                     f"--control-tokens-file={tokens}",
+                    working_directory=working_directory,
                 )
             )
-            for name, shards in (("first", "0-3"), ("second", "4-7"))
+            for name, shards, working_directory in (("first", "0-3", installed), ("second", "4-7", ROOT))
         ]
-        running = Stack(thread, services, broker_url, tokens)
+        running = Stack(thread, services, installed, broker_url, tokens)
         running.wait_until_live()
         yield running
         for client in running.clients:

@@ -1,12 +1,10 @@
 """A fleet that does what a test says, for the control plane without processes."""
 
-from gateway_service.errors import ConfigurationError
+from gateway_service.errors import TrialFailed
 from gateway_service.ipc.messages import ProcessStatus, ShardStatus
-from gateway_service.settings import Routes
-from gateway_service.settings.routes import parse_routes
-from gateway_service.settings.values import BadValue
+from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor import BudgetStatus, ProcessSnapshot, Snapshot
-from gateway_service.supervisor.live_routes import LiveRoutes
+from gateway_service.supervisor.live_settings import LiveSettings
 
 BUDGET = BudgetStatus(
     total=1000,
@@ -66,14 +64,17 @@ class FakeFleet:
         self.answer = []
         self.on_restart = lambda _index: None
         self.file = {}
-        self.routes = LiveRoutes(Routes(), self._read_routes, lambda _message: None)
+        self.does_start = True
+        self.settings = LiveSettings(self._read_options(), self._read_options, lambda _message: None)
 
-    def _read_routes(self):
-        """Read the routes of :attr:`file`, as a service reads its settings."""
-        try:
-            return parse_routes(self.file)
-        except BadValue as exc:
-            raise ConfigurationError(f"routes: {exc}") from None
+    def _read_options(self):
+        """Read the settings of :attr:`file`, as a service does."""
+        return GatewayOptions(token="a.b.c", **self.file)
+
+    async def take_settings(self, new):
+        if not self.does_start:
+            raise TrialFailed("exit code 1")
+        self.settings.use(new)
 
     def snapshot(self):
         return snapshot(*self.shards.values(), num_shards=self.num_shards, processes=self.processes)

@@ -27,6 +27,7 @@ class Service:
         *flags: str,
         environment: Mapping[str, str] | None = None,
         on_host: Callable[[list[str]], list[str]] = list,
+        working_directory: Path = ROOT,
     ) -> None:
         """Start a service.
 
@@ -37,6 +38,7 @@ class Service:
             *flags: Of ``gateway-service start``.
             environment: Beside what every service needs.
             on_host: Turns a command line into one that runs on another host.
+            working_directory: Whose ``gateway_service`` it is, and whose ``gateway.toml``.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.environment = (
@@ -51,6 +53,7 @@ class Service:
             | dict(environment or {})
         )
         self._command = on_host([sys.executable, "-m", "gateway_service", "start", *flags])
+        self._working_directory = working_directory
         self._log = directory / "service.log"
         self.start()
 
@@ -59,7 +62,7 @@ class Service:
             self.process = subprocess.Popen(
                 self._command,
                 env=self.environment,
-                cwd=ROOT,
+                cwd=self._working_directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -112,8 +115,17 @@ def running_service(
     *flags: str,
     environment: Mapping[str, str] | None = None,
     on_host: Callable[[list[str]], list[str]] = list,
+    working_directory: Path = ROOT,
 ) -> Iterator[Service]:
-    service = Service(simulator, broker_url, directory, *flags, environment=environment, on_host=on_host)
+    service = Service(
+        simulator,
+        broker_url,
+        directory,
+        *flags,
+        environment=environment,
+        on_host=on_host,
+        working_directory=working_directory,
+    )
     try:
         yield service
     finally:

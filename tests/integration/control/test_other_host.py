@@ -7,12 +7,13 @@ import time
 import pytest
 
 from gateway_service.cli.main import run
-from gateway_service.errors import EX_OK, EX_UNAVAILABLE, EX_USAGE
+from gateway_service.errors import EX_CONFIG, EX_OK, EX_REFUSED, EX_UNAVAILABLE, EX_USAGE
 from gateway_service.protocol.constants import Opcode
 from gateway_service.refusals import InvalidArgument
+from gateway_service.simulator import InvalidateSession, LimitRequest, Moment
 from gateway_service.worker.calls import GatewayCalls
 from tests.support.connection import application_on
-from tests.support.control_stack import NUM_SHARDS
+from tests.support.control_stack import NUM_SHARDS, ON_ANY_BROKER
 from tests.support.waiting import wait_until
 
 
@@ -112,12 +113,17 @@ def test_a_task_learns_what_is_wrong(calls, stack):
 def test_equal_requests_at_one_time_are_one(stack):
     guild_id = stack.guild_of(2)
     before = len(stack.simulator.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS))
+    # Until Discord wants to be asked again, all of them have come.
+    stack.simulator_thread.call(
+        stack.simulator.arm, fault=LimitRequest(retry_after_s=1.0), moment=Moment.REQUEST, shard_id=2
+    )
 
-    answers = stack.at_once(4, f"POST /v1/guilds/{guild_id}/members", json={"timeout_s": 60})
+    request = {"query": "", "limit": 3, "timeout_s": 60}
+    answers = stack.at_once(4, f"POST /v1/guilds/{guild_id}/members", json=request)
 
-    assert [len(answer["result"]["members"]) for answer in answers] == [2501] * 4
+    assert [len(answer["result"]["members"]) for answer in answers] == [3] * 4
     asked = len(stack.simulator.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS)) - before
-    assert asked < 4
+    assert asked == 2
 
 
 def test_the_command_line_shows_what_runs(cli):
@@ -175,18 +181,86 @@ def test_a_process_is_restarted_and_its_shards_resume(stack):
     assert answer["result"] == {"shard_ids": [4, 5], "outcome": "resumed"}
 
 
-def test_a_rolling_restart_spends_no_identify_and_loses_nothing(cli, stack):
+def pids(stack):
+    return [process["pid"] for process in stack.ok("GET /v1/processes")["result"]["processes"]]
+
+
+def test_a_rolling_restart_brings_in_new_code_and_settings_and_spends_no_identify(cli, stack):
+    stack.ok("PUT /v1/presence", json={"presence": None, "shard_ids": [3]})
     identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
+    before = pids(stack)
     stack.simulator_thread.call(stack.simulator.start_traffic, rate=200)
 
+    with (stack.installed / "gateway_service" / "shard" / "__init__.py").open("a") as code:
+        code.write('import os\nprint("new code in process", os.getpid(), flush=True)\n')
+    with (stack.installed / "gateway.toml").open("a") as settings:
+        settings.write('outbox_max_bytes = "32MiB"\n')
+    presence = "def for_shard(shard_id):\n    return {'status': 'idle'} if shard_id == 3 else None\n"
+    (stack.installed / "presence_of_bot.py").write_text(presence)
     code, out, err = cli("rolling-restart", "--max-resume", "90")
     stack.simulator_thread.run(stack.simulator.stop_traffic())
 
     assert (code, err) == (EX_OK, "")
-    assert "identifies used: 0, dispatches lost: 0" in out
+    assert "new settings: outbox_max_bytes\nidentifies used: 0, dispatches lost: 0" in out
     assert len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies
+    first, second, *others = stack.ok("GET /v1/processes")["result"]["processes"]
+    assert {first["pid"], second["pid"]}.isdisjoint(before)
+    assert [other["pid"] for other in others] == before[2:]
+    for process in (first, second):
+        assert f"new code in process {process['pid']}\n" in stack.services[0].log
+        assert process["status"]["outbox_max_bytes"] == 32 * 1024 * 1024
+    wait_until(lambda: stack.simulator.presences.get(3, {}).get("status") == "idle")
     rows = wait_until(lambda: _settled(stack))
     assert all(row["is_balanced"] for row in rows)
+
+
+@ON_ANY_BROKER
+@pytest.mark.parametrize(
+    ("file", "line", "refusal"),
+    [
+        ("gateway.toml", 'log_level = "loud"', (EX_CONFIG, "gateway.toml: log_level: ")),
+        (
+            "gateway.toml",
+            "identify_reserve = 30",
+            (EX_CONFIG, "identify_reserve: a rolling restart cannot change it; "),
+        ),
+        ("presence_of_bot.py", "import no_such_module", (EX_CONFIG, "presence: cannot import 'presence_of_bot:")),
+        (
+            "gateway_service/shard/process.py",
+            "raise SystemExit(3)",
+            (EX_REFUSED, "did not start: exit code 3; the log"),
+        ),
+    ],
+    ids=["bad", "fixed", "presence", "code"],
+)
+def test_what_would_not_start_restarts_nothing(cli, stack, file, line, refusal):
+    before, edited = pids(stack), stack.installed / file
+    text = edited.read_text()
+    edited.write_text(f"{text}\n{line}\n")
+
+    code, out, err = cli("rolling-restart")
+    edited.write_text(text)
+
+    assert code == refusal[0], out + err
+    assert refusal[1] in out + err
+    assert pids(stack) == before
+
+
+@ON_ANY_BROKER
+def test_a_resume_that_fails_halts_the_roll(cli, stack):
+    before = pids(stack)
+    stack.simulator_thread.call(
+        stack.simulator.arm, fault=InvalidateSession(resumable=False), moment=Moment.RESUME, shard_id=1
+    )
+
+    code, out, _ = cli("rolling-restart", "--max-resume", "90")
+
+    assert code == EX_REFUSED
+    assert "halted after 0 of 2: the shards of process 0 used 1 identifies and lost 0 dispatches" in out
+    after = pids(stack)
+    assert after[0] != before[0]
+    assert after[1:] == before[1:]
+    stack.wait_until_live()
 
 
 def _settled(stack):

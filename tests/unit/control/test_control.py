@@ -202,7 +202,7 @@ async def test_drain_stops_this_supervisor():
 
 async def test_routes_are_read_again_and_those_in_force_are_shown():
     fleet, subject = control(peers=FakePeers({"shard_ids": [2, 3], "result": {"hosts": []}}))
-    fleet.file = {"TYPING_START": {"drop": True}}
+    fleet.file = {"routes": {"TYPING_START": {"drop": True}}}
 
     assert (await perform(subject, "routes")).result.hosts[0].routes == {}
     await perform(subject, "reload_routes")
@@ -214,7 +214,7 @@ async def test_routes_are_read_again_and_those_in_force_are_shown():
 async def test_a_file_that_is_wrong_on_one_host_is_read_on_the_others():
     there = {"hosts": [{"host": "gateway@there", "shard_ids": [2, 3], "routes": {}}]}
     fleet, subject = control(peers=FakePeers({"shard_ids": [2, 3], "result": there}))
-    fleet.file = {"A": {"drop": "maybe"}}
+    fleet.file = {"routes": {"A": {"drop": "maybe"}}}
 
     answer = await perform(subject, "reload_routes")
 
@@ -227,7 +227,7 @@ async def test_a_file_that_is_wrong_on_one_host_is_read_on_the_others():
 async def test_a_file_that_is_wrong_everywhere_is_an_error():
     refusal = {"code": "misconfigured", "message": "there", "host": "gateway@there"}
     fleet, subject = control(peers=FakePeers({"error": refusal}))
-    fleet.file = {"A": {"drop": "maybe"}}
+    fleet.file = {"routes": {"A": {"drop": "maybe"}}}
 
     with pytest.raises(Misconfigured, match="the routes stay as they are"):
         await perform(subject, "reload_routes")

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway_service.control.roll import Roll, lost_between
+from gateway_service.errors import ConfigurationError, ShardUnavailable
 from gateway_service.refusals import Busy
 from tests.support.fleet import FakeFleet, process, shard
 
@@ -49,6 +50,65 @@ async def test_a_session_that_ended_halts_the_roll():
     assert subject.restarted == [0]
     assert (view.state, view.identifies_used) == ("halted", 1)
     assert view.reason == "the shards of process 0 used 1 identifies and lost 0 dispatches"
+
+
+async def test_new_settings_come_in_with_the_first_process():
+    subject = fleet()
+    subject.file = {"log_level": "debug"}
+    seen = []
+    subject.on_restart = lambda _index: seen.append(subject.settings.current.log_level)
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=10.0)
+
+    assert (await ended(roll)).changed == ["log_level"]
+    assert seen == ["debug", "debug"]
+
+
+async def test_bad_settings_do_not_begin_a_roll():
+    subject = fleet()
+    subject.file = {"log_level": "loud"}
+    roll = Roll(subject, "gateway@here")
+
+    with pytest.raises(ConfigurationError, match="log_level: "):
+        roll.begin(max_resume_s=10.0)
+
+    assert (roll.view().state, subject.restarted) == ("idle", [])
+
+
+async def test_code_that_does_not_start_restarts_nothing():
+    subject = fleet()
+    subject.does_start = False
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=10.0)
+    view = await ended(roll)
+
+    assert (view.state, view.processes_done, subject.restarted) == ("halted", 0, [])
+    assert view.reason == "a trial process without shards did not start: exit code 1"
+
+
+async def test_a_process_that_ends_for_good_halts_the_roll():
+    def fail(_index):
+        raise ShardUnavailable(0, "its process is FATAL")
+
+    subject = fleet()
+    subject.on_restart = fail
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=10.0)
+
+    assert (await ended(roll)).reason == "shard 0 is not available: its process is FATAL"
+
+
+async def test_a_ledger_that_does_not_add_up_halts_the_roll():
+    subject = fleet()
+    subject.on_restart = lambda index: subject.change(index, is_balanced=False)
+    roll = Roll(subject, "gateway@here")
+
+    roll.begin(max_resume_s=10.0)
+
+    assert (await ended(roll)).reason == "the ledger of shard 0 does not add up"
 
 
 async def test_a_shard_that_does_not_come_back_halts_the_roll():
