@@ -253,6 +253,7 @@ class Conversation:
         if session is None:
             return self.suffer(InvalidateSession(), now)
         if not session.can_replay_after(resume.seq):
+            self._hub.sessions.end(session)
             raise Refused(CloseCode.INVALID_SEQ, "Invalid seq.")
         self.session = session
         session.resume(resume.seq)

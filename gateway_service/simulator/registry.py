@@ -4,6 +4,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from gateway_service.contract import session_hash, task_id_for
 from gateway_service.protocol.constants import Intents, shard_id_of
@@ -19,6 +20,8 @@ class SentRange:
     session_id: str
     shard_id: int
     num_shards: int
+    number: int
+    """Grows with each session that was opened."""
     last_seq: int
     skipped: frozenset[int] = frozenset()
     """Numbers among them that no dispatch has."""
@@ -54,6 +57,7 @@ class SessionRegistry:
         self._live: dict[str, Session] = {}
         self._by_shard: dict[tuple[int, int], list[Session]] = {}
         self._counts: Counter[int] = Counter()
+        self._numbers = count()
         self._ended: list[SentRange] = []
         self.sent = SentCount()
 
@@ -65,6 +69,7 @@ class SessionRegistry:
             session_id=secrets.token_hex(16),
             shard_id=shard_id,
             num_shards=num_shards,
+            number=next(self._numbers),
             intents=intents,
             replay_capacity=self._config.replay_capacity,
             replay_max_bytes=self._config.replay_max_bytes,
@@ -160,4 +165,11 @@ def task_ids(ranges: Iterable[SentRange]) -> set[str]:
 
 
 def _range(session: Session, last_seq: int) -> SentRange:
-    return SentRange(session.session_id, session.shard_id, session.num_shards, last_seq, frozenset(session.skipped))
+    return SentRange(
+        session_id=session.session_id,
+        shard_id=session.shard_id,
+        num_shards=session.num_shards,
+        number=session.number,
+        last_seq=last_seq,
+        skipped=frozenset(session.skipped),
+    )

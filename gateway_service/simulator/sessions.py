@@ -39,6 +39,8 @@ class Session:
     session_id: str
     shard_id: int
     num_shards: int
+    number: int
+    """Grows with each session of the simulator."""
     intents: int
     replay_capacity: int
     replay_max_bytes: int

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Self
 
 from gateway_service.protocol.constants import Opcode
+from gateway_service.simulator.registry import SentRange
 from tests.acceptance.chaos.stack import Stack
 
-_STANDSTILL_S = 40.0
+# A shard waits for a minute between two attempts when many in a row failed.
+_STANDSTILL_S = 70.0
 _POLL_S = 1.0
 
 
@@ -19,16 +22,20 @@ class Account:
 
     sent: int
     queued: int
-    duplicates: int
-    unexplained: set[str]
+    """Different dispatches in the queues."""
+    repeated: int
+    """Messages beyond the first of a dispatch."""
+    told: int
+    """Sent, in no queue, and in a reported gap."""
+    unexplained: frozenset[str]
     """Sent, in no queue, and in no reported gap: lost."""
     identifies: int
     lost_sessions: int
-    """Sessions that a shard could not resume."""
+    """Sessions that Discord ended, or of which a killed process took the READY with it."""
 
     def __str__(self) -> str:
         return (
-            f"sent {self.sent}, queued {self.queued}, duplicates {self.duplicates}, "
+            f"sent {self.sent}, queued {self.queued}, repeated {self.repeated}, told in gaps {self.told}, "
             f"lost {len(self.unexplained)}, identifies {self.identifies}, lost sessions {self.lost_sessions}"
         )
 
@@ -49,26 +56,55 @@ class Account:
         await asyncio.to_thread(queues.read)  # beside the loop that carries the service's connections
         counts = queues.counts
         ids = simulator.dispatched_ids()
+        missing = ids - counts.keys()
+        ranges = simulator.sent_ranges()
         live = {session.session_id for session in simulator.hub.sessions}
+        gaps = tuple(queues.bodies.values())
+        open_ended = {gap["session"] for gap in gaps if gap["last_seq"] is None}
+        unheard = unheard_sessions(ranges, counts, open_ended)
+        lost = unexplained(missing, gaps, unheard)
         return cls(
             sent=len(ids),
-            queued=len(counts),
-            duplicates=counts.total() - len(counts),
-            unexplained=unexplained(ids - counts.keys(), queues.bodies.values()),
+            queued=len(ids) - len(missing),
+            repeated=counts.total() - len(counts),
+            told=len(missing) - len(lost),
+            unexplained=lost,
             identifies=len(simulator.transcript.payloads(Opcode.IDENTIFY)),
-            lost_sessions=sum(each.session_id not in live for each in simulator.sent_ranges()),
+            lost_sessions=sum(each.session_id not in live or each.session in unheard for each in ranges),
         )
 
 
-def unexplained(missing: Iterable[str], gaps: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the ids of ``missing`` that are in no gap."""
+def unheard_sessions(ranges: Iterable[SentRange], queued: Iterable[str], open_ended: Collection[str]) -> frozenset[str]:
+    """Return the sessions that nobody knows of: their process was killed before it could note their READY.
+
+    They lie in the gap that was told when the session before them on the same shard ended.
+    """
+    heard = {task_id.partition("-")[0] for task_id in queued}
+    by_shard = groupby(sorted(ranges, key=_of_shard), key=lambda each: each.shard_id)
+    unheard = set[str]()
+    for _, sessions in by_shard:
+        is_in_gap = False
+        for each in sessions:
+            if each.session in heard:
+                is_in_gap = each.session in open_ended
+            elif is_in_gap:
+                unheard.add(each.session)
+    return frozenset(unheard)
+
+
+def _of_shard(each: SentRange) -> tuple[int, int]:
+    return each.shard_id, each.number
+
+
+def unexplained(missing: Iterable[str], gaps: Iterable[Mapping[str, Any]], unheard: Collection[str]) -> frozenset[str]:
+    """Return the ids of ``missing`` that are in no gap and of no session that nobody heard of."""
     told = [(gap["session"], gap["first_seq"], gap["last_seq"]) for gap in gaps]
 
     def is_told(task_id: str) -> bool:
         session, _, seq = task_id.partition("-")
-        return any(
+        return session in unheard or any(
             session == gap_session and first <= int(seq) and (last is None or int(seq) <= last)
             for gap_session, first, last in told
         )
 
-    return {task_id for task_id in missing if not is_told(task_id)}
+    return frozenset(task_id for task_id in missing if not is_told(task_id))

@@ -90,9 +90,10 @@ async def test_nothing_is_lost_whatever_goes_wrong(
 
         await stack.shard_pids()
         log("all troubles are over")
+        await stack.simulator.wait_for_shards(range(SHARDS), timeout_s=180)
         account = await Account.settled(stack)
         log(str(account))
-        assert account.unexplained == set()
+        assert account.unexplained == frozenset()
         # Over a cut line and out of a frozen process no heartbeat comes; everything else would be our fault.
         assert {record.data for record in stack.simulator.transcript.violations()} <= {"no heartbeat"}
         assert account.identifies == SHARDS + account.lost_sessions
@@ -101,7 +102,10 @@ async def test_nothing_is_lost_whatever_goes_wrong(
         booked = await asyncio.to_thread(stack.ledger)
         log(f"the service's own account: {booked['totals']}")
         assert booked["balanced"]
-        assert booked["totals"]["received"] + booked["totals"]["missing"] == account.sent
-        assert booked["totals"]["published"] == booked["totals"]["received"]
+        totals = booked["totals"]
+        assert totals["published"] == totals["received"] - totals["lost"]
+        # What was lost with the memory of a process may have been published without its knowing.
+        assert totals["published"] <= account.queued <= totals["received"]
+        assert account.sent - totals["received"] <= account.told <= account.sent - totals["published"]
         told = {gap["session"] for gap in stack.queues.bodies.values()}
         assert told >= {each["session"] for each in booked["sessions"] if each["gaps"]}

@@ -71,10 +71,10 @@ async def test_a_broker_that_is_away_costs_time_and_nothing_else(
             await simulator.wait_for_shards(range(SHARDS))
             traffic = asyncio.create_task(simulator.traffic(rate))
             await until(lambda: simulator.sent.by_event["MESSAGE_CREATE"] > rate)
+            pids = service.shard_pids()
             await asyncio.to_thread(rabbitmq.stop)
             await asyncio.sleep(pytestconfig.getoption("outage_seconds"))
             await asyncio.to_thread(rabbitmq.start)
-            pids = service.shard_pids()
             back_at = simulator.sent.total
             await until(lambda: simulator.sent.total > back_at + rate)
             traffic.cancel()
@@ -91,5 +91,7 @@ async def test_a_broker_that_is_away_costs_time_and_nothing_else(
             assert_in_order(queue.ids)
             assert_no_heartbeat_missed(simulator)
             assert len(simulator.transcript.payloads(Opcode.IDENTIFY)) == SHARDS
+            assert simulator.transcript.payloads(Opcode.RESUME) == []
+            assert service.shard_pids() == pids
             assert max(map(rss_bytes, pids)) < MAX_RSS_BYTES
             assert service.stop() == 0

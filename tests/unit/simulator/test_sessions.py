@@ -16,7 +16,7 @@ class Reader:
 
 def make_session(**limits):
     settings = {"replay_capacity": 100, "replay_max_bytes": 10_000_000, "replay_ttl_s": 60.0} | limits
-    return Session(session_id="s", shard_id=0, num_shards=1, intents=0, **settings)
+    return Session(session_id="s", shard_id=0, num_shards=1, number=0, intents=0, **settings)
 
 
 def fill(session, count, *, at=0.0, body=b"1", sent=True):
