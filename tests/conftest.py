@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.support.brokers"]
+pytest_plugins = ["tests.support.secrecy", "tests.support.brokers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

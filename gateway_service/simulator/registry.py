@@ -10,7 +10,7 @@ from gateway_service.contract import session_hash, task_id_for
 from gateway_service.protocol.constants import Intents, shard_id_of
 from gateway_service.simulator.config import SimulatorConfig
 from gateway_service.simulator.intents import is_wanted
-from gateway_service.simulator.sessions import Session
+from gateway_service.simulator.sessions import SESSION_ID_PREFIX, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class SessionRegistry:
 
     def open(self, *, shard_id: int, num_shards: int, intents: int) -> Session:
         session = Session(
-            session_id=secrets.token_hex(16),
+            session_id=SESSION_ID_PREFIX + secrets.token_hex(12),
             shard_id=shard_id,
             num_shards=num_shards,
             number=next(self._numbers),

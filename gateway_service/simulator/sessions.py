@@ -32,6 +32,10 @@ class Listener(Protocol):
         """Learn that another connection has taken the session over."""
 
 
+SESSION_ID_PREFIX: Final = "5e551017"
+"""Of every session id, so that who sees one anywhere knows it."""
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Session:
     """What READY opens; it outlives connections."""

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from gateway_service.simulator import Simulator, SimulatorConfig
+from tests.support.secrecy import MARK, seen
 from tests.support.service import Service, running_service
 from tests.support.waiting import TIMEOUT_S, wait_until
 from tests.support.worker import ROOT
@@ -21,10 +21,14 @@ from tests.support.worker import ROOT
 ON_ANY_BROKER = pytest.mark.parametrize("stack", ["rabbitmq"], indirect=True)
 """For tests of what the broker has no part in: once is enough."""
 
-READ_TOKEN = "read-token-0123456789"
-CONTROL_TOKEN = "control-token-0123456789"
-FLOWER_PASSWORD = "password-of-flower-0123456789"
+READ_TOKEN = f"read-token-{MARK}"
+CONTROL_TOKEN = f"control-token-{MARK}"
 NUM_SHARDS = 8
+
+
+def _see(response: httpx.Response) -> None:
+    response.read()
+    seen(f"{response.headers}\n{response.text}")
 
 
 class BackgroundSimulator:
@@ -77,44 +81,20 @@ class Stack:
         self.installed = installed
         """Where the code and the settings of the first service are, to be edited."""
         self.broker_url = broker_url
-        self.seen: list[str] = []
-        """Every reply, page, log and output of the tests, to search for secrets."""
         self.clients = [
             httpx.Client(
                 base_url=f"http://127.0.0.1:{service.control_port()}",
                 headers={"Authorization": f"Bearer {CONTROL_TOKEN}"},
                 timeout=TIMEOUT_S,
-                event_hooks={"response": [self._see]},
+                event_hooks={"response": [_see]},
             )
             for service in services
         ]
 
-    def _see(self, response: httpx.Response) -> None:
-        response.read()
-        self.seen.append(f"{response.headers}\n{response.text}")
-
     def see_everything(self) -> None:
-        """Look at the pages that tell most, and at the logs."""
+        """Look at the pages that tell most, when all tests have left their traces."""
         for path in ("/metrics", "/readyz", "/openapi.json", "/docs", "/v1/shards", "/v1/processes", "/v1/routes"):
             self.request(f"GET {path}")
-        self.seen += [service.log for service in self.services]
-
-    def secrets_seen(self) -> list[str]:
-        """Return what should have been seen nowhere, with what is around it."""
-        assert self.seen
-        return [
-            f"...{text[max(0, text.index(secret) - 80) :][:200]}..."
-            for secret in self._secrets()
-            for text in self.seen
-            if secret in text
-        ]
-
-    def _secrets(self) -> set[str]:
-        # With the token, the id of a session lets anybody read what the bot receives.
-        session_ids = {session.session_id for session in self.simulator.hub.sessions}
-        parts = urlsplit(self.broker_url)
-        credentials = f"{parts.username}:{parts.password}@"
-        return {self.simulator.token, READ_TOKEN, CONTROL_TOKEN, FLOWER_PASSWORD, credentials, *session_ids}
 
     def send(self, arguments: dict[str, Any]) -> httpx.Response:
         """Send a request that is described as those of the library ``requests``."""

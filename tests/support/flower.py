@@ -13,14 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.control_stack import FLOWER_PASSWORD
+from tests.support.secrecy import MARK, seen
 from tests.support.waiting import TIMEOUT_S, wait_until
 from tests.support.worker import ROOT, celery_command, worker_environment
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS_VARIABLE = "GATEWAY_SCREENSHOTS"
 """A folder that keeps the pictures of a test run."""
-CREDENTIALS = ("operator", FLOWER_PASSWORD)
+CREDENTIALS = ("operator", f"password-of-flower-{MARK}")
 BASIC_AUTH = "--basic_auth={}:{}".format(*CREDENTIALS)
 
 
@@ -32,8 +32,6 @@ class FlowerProcess:
             port = probe.getsockname()[1]
         prefix = next((option.partition("=")[2] for option in options if option.startswith("--url_prefix")), "")
         self.url = f"http://127.0.0.1:{port}" + (f"/{prefix}" if prefix else "")
-        self.seen: list[str] = []
-        """Every reply, to search for secrets."""
         self._log = directory / f"flower-{port}.log"
         command = celery_command("flower", "--address=127.0.0.1", f"--port={port}", *options)
         with self._log.open("wb") as log:
@@ -52,7 +50,7 @@ class FlowerProcess:
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         response = httpx.request(method, self.url + path, timeout=TIMEOUT_S, trust_env=False, **arguments)
-        self.seen.append(f"{response.headers}\n{response.text}")
+        seen(f"{response.headers}\n{response.text}")
         return response
 
     def wait_until_up(self) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway_service.errors import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE
+from tests.support.secrecy import seen
 
 NOBODY_LISTENS = "127.0.0.1:9"  # the discard port, closed on any machine of our time
 TIMEOUT_S = 150.0
@@ -157,7 +158,7 @@ def results(simulator, tmp_path_factory):
     try:
         for name, process in processes.items():
             _, error = process.communicate(timeout=TIMEOUT_S)
-            outcomes[name] = (process.returncode, error)
+            outcomes[name] = (process.returncode, seen(error))
     finally:
         for process in processes.values():
             process.kill()

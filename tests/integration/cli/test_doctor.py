@@ -10,6 +10,7 @@ import pytest
 from gateway_service.doctor import examine
 from gateway_service.errors import EX_OK, EX_UNAVAILABLE
 from gateway_service.simulator import Simulator, SimulatorConfig
+from tests.support.secrecy import seen
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ async def run(env, *flags):
     )
     output, error = await process.communicate()
     assert error == b""
-    return process.returncode, output.decode()
+    return process.returncode, seen(output.decode())
 
 
 async def test_one_line_tells_of_each_check(env):

@@ -10,6 +10,7 @@ import pytest
 from gateway_service.protocol.constants import Opcode
 from tests.support.connection import application_on
 from tests.support.control_stack import ON_ANY_BROKER
+from tests.support.secrecy import seen
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, celery_command, running_worker, worker_environment
 
@@ -28,7 +29,7 @@ def celery(stack):
             timeout=120,
             check=False,
         )
-        stack.seen.append(done.stdout + done.stderr)
+        seen(done.stdout + done.stderr)
         return done
 
     return run
@@ -43,7 +44,7 @@ def ask(stack):
             answers = app.control.broadcast(
                 command, arguments, destination=destination, reply=True, timeout=30, limit=expect
             )
-            stack.seen.append(str(answers))
+            seen(str(answers))
             return {node: reply for answer in answers for node, reply in answer.items()}
 
         yield broadcast
@@ -66,13 +67,12 @@ def test_inspect_shards_is_answered_by_each_supervisor_for_its_own(ask):
 
 def test_control_reaches_the_owner_and_workers_stay_silent(celery, stack, tmp_path):
     resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
-    with running_worker(stack.broker_url, tmp_path, "tasks", "--pool", "solo", "--hostname", "celery@plain") as worker:
+    with running_worker(stack.broker_url, tmp_path, "tasks", "--pool", "solo", "--hostname", "celery@plain"):
         # Celery waits out the whole time for more replies; a busy machine may need longer than that for the first.
         asks, done = 0, None
         while done is None or (done.returncode == os.EX_UNAVAILABLE and asks < 10):
             asks += 1
             done = celery("control", "restart_shard", "5", "--json", "-t", "2")
-    stack.seen.append(worker.log)
 
     assert done.returncode == 0, done.stderr
     [(node, reply)] = json.loads(done.stdout)[0].items()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.control_stack import CONTROL_TOKEN, ON_ANY_BROKER
+from tests.support.secrecy import seen
 from tests.support.worker import ROOT, worker_environment
 
 PAGE = (ROOT / "docs" / "control.md").read_text("utf-8")
@@ -40,7 +41,7 @@ def test_an_example_works(stack, example):
         timeout=120,
         check=False,
     )
-    stack.seen.append(done.stdout + done.stderr)
+    seen(done.stdout + done.stderr)
 
     assert done.returncode == (STREAM_CUT if "--max-time" in example else 0), done.stderr
     assert done.stdout

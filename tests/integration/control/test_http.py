@@ -8,6 +8,7 @@ import pytest
 from gateway_service.protocol.constants import Opcode
 from gateway_service.simulator import CutChunks, LimitRequest, Moment
 from tests.support.control_stack import CONTROL_TOKEN, NUM_SHARDS, ON_ANY_BROKER, READ_TOKEN
+from tests.support.secrecy import seen
 from tests.support.waiting import wait_until
 
 
@@ -191,7 +192,7 @@ def test_a_call_sent_again_with_its_key_is_carried_out_once(stack):
 def test_changes_are_streamed(stack):
     headers = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
     with httpx.stream("GET", f"{stack.clients[0].base_url}/v1/events", headers=headers, timeout=60) as response:
-        lines = response.iter_lines()
+        lines = map(seen, response.iter_lines())
         first = json.loads(next(line for line in lines if line.startswith("data: "))[6:])
         stack.ok("POST /v1/shards/0/restart")
         changed = next(

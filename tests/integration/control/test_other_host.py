@@ -14,6 +14,7 @@ from gateway_service.simulator import InvalidateSession, LimitRequest, Moment
 from gateway_service.worker.calls import GatewayCalls
 from tests.support.connection import application_on
 from tests.support.control_stack import NUM_SHARDS, ON_ANY_BROKER
+from tests.support.secrecy import seen
 from tests.support.waiting import wait_until
 
 
@@ -27,7 +28,7 @@ def cli(stack, monkeypatch, capsys):
     def command(*arguments):
         code = run(arguments)
         printed = capsys.readouterr()
-        stack.seen.append(printed.out + printed.err)
+        seen(printed.out + printed.err)
         return code, printed.out, printed.err
 
     return command
