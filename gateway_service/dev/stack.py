@@ -24,10 +24,13 @@ from gateway_service.settings import GatewayOptions
 from gateway_service.simulator import Simulator, SimulatorConfig
 from gateway_service.simulator.traffic import BUSY
 from gateway_service.supervisor import Supervisor
+from gateway_service.supervisor.policy import Policy
 
 _WORKER_START_TIMEOUT_S: Final = 60.0
 _SHARDS_START_TIMEOUT_S: Final = 60.0
+# Ctrl-C has ten seconds for everything, on a busy machine, too; nothing here is worth more of them.
 _STOP_TIMEOUT_S: Final = 4.0
+_POLICY: Final = Policy(drain_timeout_s=2.0, kill_after_s=_STOP_TIMEOUT_S)
 _POLL_S: Final = 0.1
 # Far below the 41 s of Discord, so that the status soon has a latency to show.
 _HEARTBEAT_INTERVAL_MS: Final = 5_000
@@ -104,6 +107,7 @@ class DevStack:
         self._stack = AsyncExitStack()
         self._traffic: asyncio.Task[int] | None = None
         self._celery: list[ServerProcess] = []
+        self._celery_end: asyncio.Task[None] | None = None
         self.executions: ExecutionCounter
 
     @property
@@ -113,7 +117,9 @@ class DevStack:
 
     async def stop(self) -> None:
         """Stop every part; what did not start is passed over."""
-        await self._stack.aclose()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stop_celery())
+            group.create_task(self._stack.aclose())
 
     async def start(self) -> None:
         """Start every part and wait until all shards are connected.
@@ -158,7 +164,7 @@ class DevStack:
         self._progress(f"{self._config.processes} shard processes, {self._config.shards} shards")
         options = self._options()
         plane = self._stack.enter_context(ControlPlane.of(options))
-        self.supervisor = await self._stack.enter_async_context(Supervisor(options))
+        self.supervisor = await self._stack.enter_async_context(Supervisor(options, policy=_POLICY))
         await self._stack.enter_async_context(plane.opened(self.supervisor))
         self.control_address = plane.address
         try:
@@ -194,8 +200,13 @@ class DevStack:
         return process
 
     async def _stop_celery(self) -> None:
-        running, self._celery = self._celery, []
-        await asyncio.gather(*(asyncio.to_thread(process.terminate, _STOP_TIMEOUT_S) for process in running))
+        """Stop worker and Flower; whoever asks again waits for the same end."""
+        if self._celery_end is None:
+            self._celery_end = asyncio.create_task(self._terminate_celery(), name="dev-stop-celery")
+        await self._celery_end
+
+    async def _terminate_celery(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(process.terminate, _STOP_TIMEOUT_S) for process in self._celery))
 
     def _worker_answers(self) -> bool:
         with Celery("dev", broker=self.broker.url) as app:
