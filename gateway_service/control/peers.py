@@ -26,18 +26,19 @@ class BrokerPeers:
         self._name = name
 
     async def ask(
-        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected
+        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected, host: str = ""
     ) -> Sequence[dict[str, Any]]:
-        """Ask them; see :class:`~gateway_service.control.service.Peers`.
+        """Ask them, or only the one whose node name is ``host``; see :class:`~gateway_service.control.service.Peers`.
 
         Raises:
             OperationTimedOut: The broker does not answer.
         """
-        return await asyncio.to_thread(self._ask, operation, arguments, timeout_s, is_enough)
+        return await asyncio.to_thread(self._ask, operation, arguments, timeout_s, is_enough, host)
 
     def _ask(
-        self, operation: str, arguments: dict[str, Any], timeout_s: float, is_enough: Collected
+        self, operation: str, arguments: dict[str, Any], timeout_s: float, is_enough: Collected, host: str
     ) -> Sequence[dict[str, Any]]:
+        whom = {"destination": [host]} if host else {"pattern": GATEWAY_NODES, "matcher": _GLOB}
         answers: list[dict[str, Any]] = []
 
         def collect(reply: dict[str, Any]) -> None:
@@ -55,8 +56,7 @@ class BrokerPeers:
                     reply=True,
                     timeout=timeout_s,
                     callback=collect,
-                    pattern=GATEWAY_NODES,
-                    matcher=_GLOB,
+                    **whom,
                 )
         except _Enough:
             pass

@@ -10,6 +10,8 @@ from typing import Any, Final
 from celery import Celery
 from tornado.ioloop import IOLoop
 
+from gateway_service.control.arguments import Arguments
+from gateway_service.control.operations import Operation, Reach
 from gateway_service.control.peers import BrokerPeers
 from gateway_service.flower.listener import Listener
 from gateway_service.flower.shard_store import ShardStore, hosts_of
@@ -85,15 +87,41 @@ class Gateways:
         self._asked_at = 0.0
         return failures
 
+    async def perform(
+        self, operation: Operation, arguments: Arguments, host: str, caller: str
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Perform any operation; return the results by host, and the failures.
+
+        Args:
+            operation: One of the registry.
+            arguments: Its own.
+            host: Node name of the one supervisor that is meant; empty for those that it concerns.
+            caller: Who asks.
+        """
+        given = arguments.model_dump(mode="json", exclude_unset=True)
+        expect = len(self._store.hosts) if operation.reach is Reach.EVERY else 1
+        patience_s = max(getattr(arguments, name, 0.0) for name in ("timeout_s", "wait_s"))
+        answers = await self._ask(operation.name, given, caller, expect=expect, patience_s=patience_s, host=host)
+        results = {str(answer["host"]): answer["result"] for answer in answers if "result" in answer}
+        return results, _failures(answers)
+
     async def _ask(
-        self, operation: str, arguments: dict[str, Any], caller: str, expect: int
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        caller: str,
+        expect: int,
+        *,
+        patience_s: float = 0.0,
+        host: str = "",
     ) -> Sequence[dict[str, Any]]:
         peers = BrokerPeers(self._app, f"flower:{caller}@{socket.gethostname()}")
         return await peers.ask(
             operation,
             arguments,
-            timeout_s=_ANSWER_S,
+            timeout_s=_ANSWER_S + patience_s,
             is_enough=lambda answers: len(answers) >= max(1, expect),
+            host=host,
         )
 
     def _ask_when_due(self) -> None:

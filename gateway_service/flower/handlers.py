@@ -12,6 +12,7 @@ from flower.views import BaseHandler
 from tornado.web import HTTPError, StaticFileHandler, authenticated, url
 
 from gateway_service.control.control import operation_named, parsed
+from gateway_service.flower.operations import described, filled_in
 from gateway_service.refusals import ControlError, InvalidArgument
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -24,7 +25,8 @@ class ShardsView(BaseHandler):
     @authenticated
     def get(self) -> None:
         options = self.application.options
-        self.render("gateway/shards.html", why_not=why_not(options, is_open=_is_open()))
+        operations = json.dumps(described())
+        self.render("gateway/shards.html", why_not=why_not(options, is_open=_is_open()), operations=operations)
 
 
 class ShardsNews(BaseHandler):
@@ -60,15 +62,15 @@ class ShardsAction(BaseApiHandler):
     async def post(self, action: str) -> None:
         try:
             asked = json.loads(self.request.body)
-            failures = await self._perform(action, asked)
+            answer = await self._perform(action, asked)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise HTTPError(400, "the request is not one of the Shards page") from None
         except ControlError as exc:
             self.set_status(exc.status)
-            failures = [exc.to_json("")]
-        self.write({"failures": failures})
+            answer = {"failures": [exc.to_json("")]}
+        self.write(answer)
 
-    async def _perform(self, action: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _perform(self, action: str, asked: dict[str, Any]) -> dict[str, Any]:
         gateways, caller = self.application.gateways, self._caller()
         match action:
             case "restart":
@@ -80,12 +82,17 @@ class ShardsAction(BaseApiHandler):
                     )
                 for shard_id in shard_ids:
                     parsed(operation_named("restart_shard"), {"shard_id": shard_id, "mode": mode})
-                return list(await gateways.restart(shard_ids, mode, caller))
+                return {"failures": await gateways.restart(shard_ids, mode, caller)}
             case "presence":
                 parsed(operation_named("update_presence"), asked)
-                return list(await gateways.update_presence(asked["presence"], asked.get("shard_ids"), caller))
+                return {"failures": await gateways.update_presence(asked["presence"], asked.get("shard_ids"), caller)}
+            case "operation":
+                host = str(asked["host"])
+                operation, arguments = filled_in(asked["operation"], asked["arguments"], host)
+                results, failures = await gateways.perform(operation, arguments, host, caller)
+                return {"failures": failures, "results": results}
             case _:
-                return list(await gateways.roll(caller))
+                return {"failures": await gateways.roll(caller)}
 
     def _caller(self) -> str:
         return self.current_user if isinstance(self.current_user, str) else "anyone"
@@ -111,5 +118,5 @@ HANDLERS: Final = (
     url(r"/shards", ShardsView, name="gateway_shards"),
     url(r"/shards/news", ShardsNews),
     url(r"/shards/static/(.*)", StaticFileHandler, {"path": str(STATIC)}, name="gateway_static"),
-    url(r"/shards/(restart|presence|roll)", ShardsAction),
+    url(r"/shards/(restart|presence|roll|operation)", ShardsAction),
 )

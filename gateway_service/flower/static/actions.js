@@ -7,9 +7,9 @@ const MAX_TOLD = 3;
 
 const cookie = (name) => document.cookie.split("; ").find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
 
-/** Post one action; say what came of it. Returns whether it was done in full. */
+/** Post one action; say what came of it. Returns the answer. */
 export async function act(base, action, asked, done) {
-  let failures;
+  let answer;
   try {
     const response = await fetch(`${base}/${action}`, {
       method: "POST",
@@ -17,23 +17,26 @@ export async function act(base, action, asked, done) {
       headers: { "Content-Type": "application/json", "X-XSRFToken": cookie("_xsrf") },
       body: JSON.stringify(asked),
     });
-    failures = await failuresOf(response);
+    answer = await answerOf(response);
   } catch {
-    failures = ["Flower does not answer."];
+    answer = refused("Flower does not answer.");
   }
+  const failures = answer.failures.map((failure) => failure.message);
   for (const message of failures.slice(0, MAX_TOLD)) toast(message, "bad");
   if (failures.length > MAX_TOLD) toast(`…and ${failures.length - MAX_TOLD} more failures.`, "bad");
   if (!failures.length) toast(done);
-  return !failures.length;
+  return answer;
 }
 
-async function failuresOf(response) {
+const refused = (message) => ({ failures: [{ message }] });
+
+async function answerOf(response) {
   const body = await response.text();
   try {
-    return JSON.parse(body).failures.map((failure) => failure.message);
+    return JSON.parse(body);
   } catch {
     const isText = (response.headers.get("Content-Type") ?? "").startsWith("text/plain");
-    return [isText && body ? body : `Flower refused: HTTP ${response.status}.`];
+    return refused(isText && body ? body : `Flower refused: HTTP ${response.status}.`);
   }
 }
 

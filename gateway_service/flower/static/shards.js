@@ -4,6 +4,7 @@ import { act, confirmed } from "./actions.js";
 import { byId } from "./dom.js";
 import { Feed } from "./feed.js";
 import { count, plural } from "./format.js";
+import { OperationForm } from "./operations.js";
 import { showBudget, showLedger, showRolls } from "./panels.js";
 import { PresenceForm } from "./presence.js";
 import { ShardTable } from "./table.js";
@@ -14,6 +15,7 @@ const mayAct = whyNot === "";
 const tiles = new Tiles();
 const table = new ShardTable(showSelection);
 const presence = new PresenceForm(setPresence, () => setPresence(null));
+const operations = new OperationForm(base);
 const feed = new Feed(base, showNews, showSilence);
 
 function showNews(news) {
@@ -23,6 +25,7 @@ function showNews(news) {
   showBudget(news.budgets, news.now);
   showLedger(rows);
   showRolls(news.rolls);
+  operations.hostsChanged(new Set(rows.map((row) => row.host)));
   const isRolling = news.rolls.some((roll) => roll.state === "rolling");
   byId("gw-roll-all").disabled = !mayAct || !rows.length || isRolling;
   const silent = rows.filter((row) => row.is_stale).length;
@@ -73,5 +76,8 @@ byId("gw-identify").addEventListener("click", () => restart("identify"));
 byId("gw-roll-all").addEventListener("click", rollAll);
 byId("gw-why-not").textContent = whyNot;
 byId("gw-why-not").hidden = mayAct;
-if (!mayAct) presence.disable();
+if (!mayAct) {
+  presence.disable();
+  operations.disable();
+}
 feed.ask();

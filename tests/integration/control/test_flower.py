@@ -1,5 +1,6 @@
 """The Shards page in a real Flower, used by a real browser: clicks, and what the simulator saw of them."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.support.flower import (
     running_flower,
     take_picture,
 )
+from tests.support.secrecy import seen
 from tests.support.waiting import TIMEOUT_S, wait_until
 
 pytestmark = pytest.mark.slow
@@ -31,7 +33,6 @@ BROWSER_TIMEOUT_MS = 1000 * TIMEOUT_S
 def flower(stack, tmp_path_factory):
     with running_flower(stack.broker_url, tmp_path_factory.mktemp("flower"), BASIC_AUTH) as flower:
         yield flower
-        stack.seen += [*flower.seen, flower.log]
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +55,15 @@ def opened(browser):
         context.set_default_timeout(BROWSER_TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
-        pages.append((flower, page))
+        pages.append(page)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{flower.url}/shards")
         page.wait_for_selector("#gw-rows tr")
         return page
 
     yield open_page
-    for flower, page in pages:
-        flower.seen.append(page.content())
+    for page in pages:
+        seen(page.content())
     for context in contexts:
         context.close()
     assert faults == []
@@ -129,6 +130,49 @@ def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, 
     assert wait_until(told)[0]["status"] == "dnd"
     assert page.locator("#evil").count() == 0
     take_picture(page, "shards-dark", full_page=True)
+
+
+@ON_ANY_BROKER
+def test_every_other_operation_has_a_form(stack, flower, opened):
+    page = opened(flower)
+    all_live(page)
+    guild_id, channel_id = stack.guild_of(5), 123456789012345678
+
+    def run(operation, **texts):
+        page.locator("[name=operation]").select_option(operation)
+        for name, text in texts.items():
+            page.locator(f"[name='argument:{name}']").fill(str(text))
+        page.get_by_role("button", name="Run", exact=True).click()
+
+    def answer():
+        page.locator("#gw-operation-answer").wait_for()
+        return json.loads(page.locator("#gw-operation-answer").inner_text())
+
+    run("update_voice_state", guild_id=guild_id, channel_id=channel_id)
+    assert [*answer().values()] == [{"shard_id": 5}]
+    wait_until(lambda: stack.simulator.hub.voice_channels.get(guild_id) == channel_id)
+    page.locator("[name='argument:channel_id']").fill("")
+    page.get_by_role("button", name="Run", exact=True).click()
+    assert [*answer().values()] == [{"shard_id": 5}]
+    wait_until(lambda: stack.simulator.hub.voice_channels.get(guild_id) is None)
+    run("request_guild_members", guild_id=guild_id, user_ids='["1"]', timeout_s=30)
+    [members] = answer().values()
+    assert (members["shard_id"], members["not_found"]) == (5, ["1"])
+    run("reload_routes")
+    assert len(answer()) == 2
+    take_picture(page, "shards-operations", full_page=True)
+
+    page.locator("[name=operation]").select_option("drain")
+    page.locator("[name=host]").select_option(index=1)
+    second = page.locator("[name=host]").input_value()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text(f"drain on {second}?").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    run("rolling_restart_status")
+    assert [*answer()] == [second]
+    body = {"operation": "drain", "host": "", "arguments": {}}
+    refused = flower.request("POST", "/shards/operation", json=body, **OUR_ACTION)
+    assert refused.json()["failures"][0]["message"] == "drain: concerns one host; choose it"
 
 
 @ON_ANY_BROKER

@@ -1,0 +1,53 @@
+"""The registry on the page: every operation as a form that is made from its arguments."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway_service.control.arguments import Arguments
+from gateway_service.control.control import operation_named, parsed
+from gateway_service.control.operations import OPERATIONS, Operation, Reach
+from gateway_service.refusals import InvalidArgument
+
+
+def described() -> list[dict[str, Any]]:
+    """Return what the page needs to know of each operation, as JSON values."""
+    return [
+        {
+            "name": operation.name,
+            "kind": operation.kind,
+            "help": operation.help,
+            "wants_host": operation.reach is Reach.HERE,
+            "arguments": [
+                {"name": name, "required": field.is_required()}
+                for name, field in operation.arguments.model_fields.items()
+            ],
+        }
+        for operation in OPERATIONS.values()
+    ]
+
+
+def filled_in(name: str, texts: Mapping[str, str], host: str) -> tuple[Operation, Arguments]:
+    """Return the operation and the arguments that were written into its form.
+
+    Args:
+        name: Of the operation.
+        texts: By argument; lists and objects are JSON.
+        host: Node name of the one supervisor that is meant; empty for all.
+
+    Raises:
+        InvalidArgument: Something was written wrongly, or the host is missing.
+    """
+    operation = operation_named(name)
+    if operation.reach is Reach.HERE and not host:
+        raise InvalidArgument(f"{name}: concerns one host; choose it")
+    return operation, parsed(operation, {key: _value(name, key, text) for key, text in texts.items()})
+
+
+def _value(name: str, key: str, text: str) -> Any:
+    if text[:1] not in {"[", "{"}:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InvalidArgument(f"{name}: {key}: is not valid JSON") from None
