@@ -35,8 +35,7 @@ class Configure(_Message):
     """As ``[routes]`` has them; their faults were found before."""
     state_url: SecretStr
     outbox_max_bytes: int
-    spool_dir: str
-    """Folder of the spools of this bot."""
+    spool_dir: str  # of this bot
     spool_max_bytes: int
     service_shard_ids: tuple[int, ...]
     """The shards of all processes of the service."""
@@ -176,6 +175,7 @@ class ShardStatus(_Message):
     """GATEWAY_GAP messages: how often something may have been lost."""
     is_balanced: bool = True
     """The ledger of the session adds up; see ``gateway-service ledger``."""
+    queued_commands: int = 0  # those to Discord that wait until the shard is live and the send limit lets them pass
     resumes: int = 0
     identifies: int = 0
     reconnects: int = 0

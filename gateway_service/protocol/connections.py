@@ -131,6 +131,11 @@ class Connections:
                 return []
         return self._retry(Cause.TIMEOUT, now)
 
+    @property
+    def queued_commands(self) -> int:
+        """Commands that wait until the shard is live and the limits let them pass."""
+        return len(self._commands)
+
     def _flush_commands(self, now: float) -> list[Effect]:
         if self.state is not State.LIVE or self._wire is None:
             return []

@@ -269,6 +269,7 @@ class Shard:
             duplicates=self._duplicates,
             gaps=self._books.gaps[self.shard_id],
             is_balanced=self._book is None or not self._books.faults_of(self._book),
+            queued_commands=machine.queued_commands,
             resumes=self._resumes,
             identifies=self._identifies,
             reconnects=self._reconnects,
@@ -290,11 +291,6 @@ class Shard:
             self._books.skipped(book, range(fields["expected"], fields["seq"]), fields["unreadable"], time.time())
 
     def _suspend(self) -> None:
-        log_event(
-            _log,
-            logging.WARNING,
-            LogEvent.SHARD_SUSPENDED,
-            shard_id=self.shard_id,
-            pending_bytes=self._outbox.pending_bytes,
-        )
+        pending = self._outbox.pending_bytes
+        log_event(_log, logging.WARNING, LogEvent.SHARD_SUSPENDED, shard_id=self.shard_id, pending_bytes=pending)
         self.driver.tell(self._machine.suspend)

@@ -3,15 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final
 
-from gateway_service.errors import ShardUnavailable
+from gateway_service.errors import ShardUnavailable, StateUnavailable
 from gateway_service.ipc.messages import Command, CommandDone, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import Opcode, shard_id_of
 from gateway_service.protocol.states import State
 from gateway_service.refusals import ControlError, NotReady
-from gateway_service.supervisor.desired import Desired
+from gateway_service.supervisor.desired import Desired, is_leave
 
 # A process answers within its time; so much later it has other troubles, and its watchdog sees to them.
 _GRACE_S: Final = 5.0
@@ -39,6 +40,8 @@ class Commands:
         """Shards that were told what is desired since their last IDENTIFY."""
         self._owed = {shard_id for shard_id in range(num_shards) if desired.is_kept_for(shard_id, num_shards)}
         """Shards of which nobody knows whether Discord was told: their process ended, perhaps with it in its queue."""
+        self._leaving: dict[int, set[int]] = {}
+        """By shard, the guilds whose leave its process took and perhaps has not sent yet."""
         self._applying: set[asyncio.Task[Any]] = set()
 
     async def send(self, shard_id: int, op: int, data: Mapping[str, Any], timeout_s: float = 0.0) -> list[Any]:
@@ -66,6 +69,8 @@ class Commands:
         if done.error is not None:
             facts = {"code": done.error, "message": f"shard {shard_id}: {done.message}", "shard_id": shard_id}
             raise ControlError.from_json({**facts, "retry_after_s": done.retry_after_s})
+        if op == Opcode.VOICE_STATE_UPDATE and is_leave(data):
+            self._leaving.setdefault(shard_id, set()).add(int(data["guild_id"]))
         return done.result
 
     async def show_presence(self, shard_ids: Sequence[int]) -> list[int]:
@@ -79,7 +84,7 @@ class Commands:
             self._apply(self._show_presence(shard_id))
 
     async def change_voice_channel(self, shard_id: int, voice: Mapping[str, Any]) -> None:
-        """Let a shard enter or leave a voice channel; one to enter that cannot be told now is told when it is live.
+        """Let a shard enter or leave a voice channel; if it cannot be told now, it is told when it is live.
 
         Raises:
             ShardUnavailable: The process of the shard does not run.
@@ -104,29 +109,47 @@ class Commands:
         """A process ended, and with it all commands of its shards."""
         ended = frozenset(shard_ids)
         self._owed |= self._told & ended
+        for shard_id in ended:
+            self._leaving.pop(shard_id, None)  # sent or not: the next process is told again
         for number, (shard_id, future) in self._waiting.items():
             if shard_id in ended and not future.done():
                 future.set_result(CommandDone(id=number, error=NotReady.code, message="its process ended"))
 
-    def reported(self, shards: Iterable[ShardStatus]) -> None:
+    def reported(self, shards: Sequence[ShardStatus]) -> None:
         """Shards said how they are: a resumed session may lack what is desired, and is told once it is live."""
+        if self._leaving:
+            for shard in shards:
+                if not shard.queued_commands and (left := self._leaving.pop(shard.shard_id, None)):
+                    self._apply(self._forget_left(left))
         if not self._owed:
             return
         for shard_id in self._owed & {shard.shard_id for shard in shards if shard.state == State.LIVE}:
             self._owed.discard(shard_id)
             self._apply(self._show_presence(shard_id))
-            self._enter_voice_channels(shard_id)
+            for voice in self._voice_states(shard_id).values():
+                self._apply(self._tell_desired(shard_id, Opcode.VOICE_STATE_UPDATE, voice))
 
     def identified(self, shard_id: int) -> None:
         """A shard begins a new session: its presence is in the IDENTIFY, its voice channels follow."""
         self._owed.discard(shard_id)
         self._told.discard(shard_id)
-        self._enter_voice_channels(shard_id)
+        voice_states = self._voice_states(shard_id)
+        left = {guild_id for guild_id, voice in voice_states.items() if is_leave(voice)}
+        if left:
+            self._apply(self._forget_left(left))
+        for guild_id in voice_states.keys() - left:
+            self._apply(self._tell_desired(shard_id, Opcode.VOICE_STATE_UPDATE, voice_states[guild_id]))
 
-    def _enter_voice_channels(self, shard_id: int) -> None:
-        for guild_id, voice in self.desired.voice_states().items():
-            if shard_id_of(guild_id, self._num_shards) == shard_id:
-                self._apply(self._tell_desired(shard_id, Opcode.VOICE_STATE_UPDATE, voice))
+    def _voice_states(self, shard_id: int) -> Mapping[int, Mapping[str, Any]]:
+        return {
+            guild_id: voice
+            for guild_id, voice in self.desired.voice_states().items()
+            if shard_id_of(guild_id, self._num_shards) == shard_id
+        }
+
+    async def _forget_left(self, guild_ids: Iterable[int]) -> None:
+        with suppress(StateUnavailable):  # then it is told once more, which is harmless
+            await self.desired.forget_left(guild_ids)
 
     async def _show_presence(self, shard_id: int) -> bool:
         presence = await self.desired.presence_of(shard_id)

@@ -30,6 +30,7 @@ class Desired:
         self.configured = configured
         self._presences = _numbered(kept, _PRESENCE)
         self._voice_states = _numbered(kept, _VOICE)
+        self._writing = asyncio.Lock()
 
     async def presence_of(self, shard_id: int) -> dict[str, Any] | None:
         """Return what a shard shall show; None for nothing in particular."""
@@ -38,7 +39,7 @@ class Desired:
         return await self.configured(shard_id)
 
     def voice_states(self) -> Mapping[int, dict[str, Any]]:
-        """Return ``d`` of op 4 for each guild in which the bot shall be in a voice channel."""
+        """Return ``d`` of op 4 for each guild with a voice channel to be in, or to leave, which has a null for it."""
         return self._voice_states
 
     def kept_for(self, shard_ids: Iterable[int], num_shards: int) -> dict[str, str]:
@@ -73,18 +74,32 @@ class Desired:
                 self._presences[shard_id] = dict(presence)
 
     async def set_voice_state(self, guild_id: int, voice: Mapping[str, Any]) -> None:
-        """Keep the voice channel of a guild; a ``channel_id`` of null forgets it.
+        """Keep the voice channel of a guild; that it has to be left, too, until :meth:`forget_left`.
 
         Raises:
             StateUnavailable: It cannot be kept.
         """
-        is_left = voice.get("channel_id") is None
-        text = None if is_left else orjson.dumps(dict(voice)).decode()
-        await asyncio.to_thread(self._state.desire, {f"{_VOICE}{guild_id}": text})
-        if is_left:
-            self._voice_states.pop(guild_id, None)
-        else:
+        async with self._writing:
+            await asyncio.to_thread(self._state.desire, {f"{_VOICE}{guild_id}": orjson.dumps(dict(voice)).decode()})
             self._voice_states[guild_id] = dict(voice)
+
+    async def forget_left(self, guild_ids: Iterable[int]) -> None:
+        """Forget that channels have to be left: Discord was told, or a new session is in none. Others stay.
+
+        Raises:
+            StateUnavailable: It stays where it is kept, and may be told once more.
+        """
+        async with self._writing:
+            left = [guild_id for guild_id in guild_ids if is_leave(self._voice_states.get(guild_id))]
+            if left:
+                await asyncio.to_thread(self._state.desire, {f"{_VOICE}{guild_id}": None for guild_id in left})
+            for guild_id in left:
+                del self._voice_states[guild_id]
+
+
+def is_leave(voice: Mapping[str, Any] | None) -> bool:
+    """Tell whether ``d`` of op 4 leaves a voice channel."""
+    return voice is not None and voice.get("channel_id") is None
 
 
 def _numbered(kept: Mapping[str, str], prefix: str) -> dict[int, dict[str, Any]]:

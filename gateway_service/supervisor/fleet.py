@@ -145,10 +145,10 @@ class Fleet:
         return await self.commands.show_presence(shard_ids)
 
     async def set_voice_state(self, guild_id: int, voice: Mapping[str, Any]) -> None:
-        """Keep the voice channel of a guild until it is left, and let its shard enter it.
+        """Keep the voice channel of a guild until it is left, and let its shard enter or leave it.
 
         Raises:
-            ShardUnavailable: The shard's process does not run; a channel to enter is kept, and entered when it does.
+            ShardUnavailable: The shard's process does not run; the wish is kept, and told when it does.
             StateUnavailable: It cannot be kept; nothing was changed.
         """
         await self.commands.desired.set_voice_state(guild_id, voice)

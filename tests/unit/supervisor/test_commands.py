@@ -17,11 +17,17 @@ GUILD_OF_SHARD_1 = 1 << 22
 KEPT = {"presence:1": json.dumps(DND), f"voice:{GUILD_OF_SHARD_1}": json.dumps(VOICE)}
 
 
-class Store:
-    """Keeps nothing; who asks has it in memory."""
+LEAVE = {"guild_id": "4194304", "channel_id": None}
 
-    def desire(self, _texts):
-        pass
+
+class Store:
+    """Keeps what was desired last."""
+
+    def __init__(self, kept):
+        self.kept = dict(kept)
+
+    def desire(self, texts):
+        self.kept = {name: text for name, text in (self.kept | texts).items() if text is not None}
 
 
 class Process:
@@ -33,7 +39,8 @@ class Process:
 
         self.is_running = True
         self.took = []
-        self.desired = Desired(Store(), kept or {}, configured)
+        self.store = Store(kept or {})
+        self.desired = Desired(self.store, self.store.kept, configured)
         self.commands = Commands(self._tell, self.desired, 2)
 
     def _tell(self, shard_id, command):
@@ -42,8 +49,13 @@ class Process:
         self.took.append((shard_id, Opcode(command.op), command.data))
         asyncio.get_running_loop().call_soon(self.commands.done, CommandDone(id=command.id))
 
-    def report(self, shard_id, state="live"):
-        self.commands.reported([ShardStatus(shard_id=shard_id, state=state, since=1.0)])
+    def report(self, shard_id, state="live", queued_commands=0):
+        status = ShardStatus(shard_id=shard_id, state=state, since=1.0, queued_commands=queued_commands)
+        self.commands.reported([status])
+
+    async def leave(self):
+        await self.desired.set_voice_state(GUILD_OF_SHARD_1, LEAVE)
+        await self.commands.change_voice_channel(1, LEAVE)
 
     async def restart(self, shard_id):
         """Lose what it took, and resume."""
@@ -118,3 +130,60 @@ async def test_a_voice_channel_that_nobody_could_enter_is_entered_later():
     await until(lambda: len(process.took) == 2)
 
     assert (1, Opcode.VOICE_STATE_UPDATE, VOICE) in process.took
+
+
+async def test_a_leave_that_a_lost_process_had_queued_is_told_to_the_next_one():
+    process = Process(KEPT)
+    process.report(1)
+    await process.leave()
+    process.report(1, queued_commands=1)
+
+    await process.restart(1)
+    await until(lambda: len(process.took) == 2)
+
+    assert (1, Opcode.VOICE_STATE_UPDATE, LEAVE) in process.took
+
+
+async def test_a_leave_is_told_by_the_next_supervisor_as_well():
+    process = Process()
+    await process.leave()
+    successor = Process(process.store.kept)
+
+    successor.report(1)
+    await until(lambda: len(successor.took) == 2)
+
+    assert (1, Opcode.VOICE_STATE_UPDATE, LEAVE) in successor.took
+
+
+async def test_a_leave_is_forgotten_when_it_was_sent():
+    process = Process(KEPT)
+    await process.leave()
+    process.report(1)
+    await until(lambda: process.store.kept.keys() == {"presence:1"})
+
+    await process.restart(1)
+    await until(lambda: process.took)
+
+    assert process.took == [(1, Opcode.PRESENCE_UPDATE, DND)]
+
+
+async def test_a_new_session_is_in_no_channel_and_need_not_leave_one():
+    process = Process()
+    await process.leave()
+    process.took.clear()
+
+    process.commands.identified(1)
+    await until(lambda: process.store.kept == {})
+
+    assert process.took == []
+
+
+async def test_a_channel_that_is_entered_after_a_leave_is_kept():
+    process = Process()
+    await process.leave()
+    await process.desired.set_voice_state(GUILD_OF_SHARD_1, VOICE)
+
+    process.report(1)
+    await process.desired.forget_left([GUILD_OF_SHARD_1])
+
+    assert process.store.kept == {f"voice:{GUILD_OF_SHARD_1}": '{"guild_id":"4194304","channel_id":"7"}'}
