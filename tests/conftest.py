@@ -3,8 +3,13 @@
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling, Scheduling
+
+# With fixtures of the whole session, which each process would have for itself.
+FOLDERS = ("tests/integration/control/",)
 
 pytest_plugins = ["tests.support.secrecy", "tests.support.brokers"]
 
@@ -24,6 +29,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """
     is_everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     return (os.cpu_count() or 1) + 2 if is_everything else 0
+
+
+class Files(LoadFileScheduling):
+    """Gives the tests of a file to one process, and all of a folder that starts its programs once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in FOLDERS if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Files(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 TIMEOUT_S = 180.0
 POLL_S = 0.01
+PROCESS_POLL_S = 0.05  # asking a broker or reading a log costs more than a turn of an event loop
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
@@ -22,9 +23,9 @@ async def until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> A
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
-    """Wait where there is no event loop."""
+    """Wait where there is no event loop, for what another process does."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"nothing happened within {timeout_s:.0f} s"
-        time.sleep(POLL_S)
+        time.sleep(PROCESS_POLL_S)
     return answer

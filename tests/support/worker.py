@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ _numbers = count(1)
 
 class Worker:
     """One worker process, its log and the record that its tasks write."""
+
+    _records: Sequence[dict[str, Any]] = ()
+    _read_bytes = 0
 
     def __init__(
         self, url: str, directory: Path, tasks: str, *arguments: str, app: str = "gateway_service", **variables: str
@@ -66,11 +69,14 @@ class Worker:
         wait_until(lambda: " ready." in self.log or self.process.poll() is not None)
         assert self.process.poll() is None, self.log
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> Sequence[dict[str, Any]]:
         """Return every line that tasks have recorded so far."""
-        written = self.record.read_text() if self.record.exists() else ""
-        complete, _, _ = written.rpartition("\n")  # a worker may be in the middle of a long line
-        return [json.loads(line) for line in complete.split("\n") if line]
+        with suppress(FileNotFoundError), self.record.open("rb") as record:
+            record.seek(self._read_bytes)
+            complete, line_end, _ = record.read().rpartition(b"\n")  # a worker may be in the middle of a long line
+            self._records = [*self._records, *(json.loads(line) for line in complete.split(b"\n") if line)]
+            self._read_bytes += len(complete + line_end)
+        return self._records
 
     def runs(self, dispatch_id: str, handler: str | None = None) -> list[dict[str, Any]]:
         """Return what was recorded of a dispatch, run by run."""

@@ -12,7 +12,7 @@ import pytest
 from gateway_service.errors import EX_CONFIG, EX_OK, EX_USAGE
 from gateway_service.supervisor.policy import Policy
 from gateway_service.supervisor.worker_process import WorkerProcess
-from tests.support.waiting import until, wait_until
+from tests.support.waiting import TIMEOUT_S, until, wait_until
 from tests.support.worker import RECORD_VARIABLE, ROOT, Worker, publish, take, worker_environment
 
 TASKS = "tests.support.slow_tasks"
@@ -122,7 +122,7 @@ def test_none_is_left_over_and_none_runs_on_beyond_the_grace_period(rabbitmq_url
             ("--processes", "2"),
             {"GATEWAY_TASKS": "no_such_module"},
             EX_CONFIG,
-            "worker-1 | Error: GATEWAY_TASKS: there is no module 'no_such_module'",
+            " | Error: GATEWAY_TASKS: there is no module 'no_such_module'",
             id="no-such-module",
         ),
         pytest.param((), {"GATEWAY_BROKER_URL": "carrier-pigeon://x"}, EX_CONFIG, "GATEWAY_BROKER_URL: ", id="setting"),
@@ -136,7 +136,7 @@ def test_a_bad_start_ends_with_its_exit_code(arguments, environment, exit_code, 
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT_S,
     )
 
     assert done.returncode == exit_code, done.stderr
