@@ -18,7 +18,7 @@ from tests.support.waiting import TIMEOUT_S, wait_until
 from tests.support.worker import ROOT, celery_command, worker_environment
 
 CHROMIUM = Path("/usr/bin/chromium")
-SCREENSHOTS_VARIABLE = "GATEWAY_SCREENSHOTS"
+SCREENSHOTS_VARIABLE = "TEST_SCREENSHOTS"
 """A folder that keeps the pictures of a test run."""
 CREDENTIALS = ("operator", f"password-of-flower-{MARK}")
 BASIC_AUTH = "--basic_auth={}:{}".format(*CREDENTIALS)
