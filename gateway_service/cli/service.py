@@ -12,6 +12,7 @@ from rich.console import Console
 
 from gateway_service.cli.flags import config_flag, flag_of
 from gateway_service.errors import EX_OK, EX_REFUSED
+from gateway_service.refusals import ControlError
 from gateway_service.settings import SETTINGS, load_control_options
 
 if TYPE_CHECKING:
@@ -72,10 +73,18 @@ def for_service(function: Callable[..., Any]) -> Callable[..., Any]:
 
         flags: Mapping[str, Any] = {"control_address": control_address, "control_tokens_file": control_tokens_file}
         with ControlClient(load_control_options(flags, os.environ, config_file)) as client:
-            return function(Caller(client, as_json=as_json), **given)
+            try:
+                return function(Caller(client, as_json=as_json), **given)
+            except ControlError as exc:
+                if not as_json:
+                    raise
+                click.echo(json.dumps({"failures": [exc.to_json("")]}, indent=2))
+                return exc.exit_code
 
     decorated: Callable[..., Any] = config_flag(run)
     for setting in SETTINGS:
         if setting.name in {"control_address", "control_tokens_file"}:
             decorated = flag_of(setting)(decorated)
-    return click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")(decorated)
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the whole answer as JSON, or why there is none."
+    )(decorated)

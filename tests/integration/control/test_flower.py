@@ -224,6 +224,7 @@ def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened):
 def test_the_words_of_a_supervisor_are_shown(flower, opened):
     answer = flower.request("POST", "/shards/restart", json={"shard_ids": [99], "mode": "resume"}, **OUR_ACTION)
 
+    assert answer.json()["failures"][0]["code"] == "unknown_shard"
     assert "there is no shard 99: the bot has 8" in answer.json()["failures"][0]["message"]
     page = opened(flower)
     page.evaluate("""import(document.querySelector('script[type=module]').src.replace('shards.js', 'toast.js'))
