@@ -82,6 +82,8 @@ class LogEvent(StrEnum):
         "the broker takes no message of this size, so this dispatch is lost and the others go on",
     )
     PUBLISHER_REFUSED = "publisher.refused", "the broker refused a message; it is published again"
+    ROLL_DONE = "roll.done", "a rolling restart replaced every shard process of this host"
+    ROLL_HALTED = "roll.halted", "a rolling restart stopped before its end; the processes go on as they are"
     ROUTES_APPLIED = "routes.applied", "[routes] was read again and decides about what comes in from now on"
     ROUTES_REFUSED = "routes.refused", "[routes] was read again and has a fault; the old routes stay"
     SERVICE_STARTED = "service.started", "the supervisor runs with these options"

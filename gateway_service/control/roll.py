@@ -5,6 +5,7 @@ that these start.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -16,6 +17,9 @@ from gateway_service.ipc.messages import ShardStatus
 from gateway_service.refusals import Busy
 from gateway_service.supervisor import ProcessSnapshot
 from gateway_service.supervisor.live_settings import NewSettings
+from gateway_service.telemetry import LogEvent, log_event
+
+_log: Final = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.1
 
@@ -72,9 +76,14 @@ class Roll:
                 await self._restart(process, max_resume_s)
                 self._note(processes_done=self._view.processes_done + 1)
         except (RollHalted, GatewayServiceError) as exc:
-            self._note(state="halted", reason=str(exc))
+            self._end(logging.WARNING, LogEvent.ROLL_HALTED, state="halted", reason=str(exc))
         else:
-            self._note(state="done")
+            self._end(logging.INFO, LogEvent.ROLL_DONE, state="done")
+
+    def _end(self, level: int, event: LogEvent, **changes: object) -> None:
+        self._note(**changes)
+        told = {"processes_done", "identifies_used", "dispatches_lost", "resumes", "reason"}
+        log_event(_log, level, event, **self._view.model_dump(include=told))
 
     async def _restart(self, process: ProcessSnapshot, max_resume_s: float) -> None:
         before = self._shards_of(process)

@@ -76,7 +76,7 @@ async def test_bad_settings_do_not_begin_a_roll():
     assert (roll.view().state, subject.restarted) == ("idle", [])
 
 
-async def test_code_that_does_not_start_restarts_nothing():
+async def test_code_that_does_not_start_restarts_nothing(caplog):
     subject = fleet()
     subject.does_start = False
     roll = Roll(subject, "gateway@here")
@@ -86,6 +86,7 @@ async def test_code_that_does_not_start_restarts_nothing():
 
     assert (view.state, view.processes_done, subject.restarted) == ("halted", 0, [])
     assert view.reason == "a trial process without shards did not start: exit code 1"
+    assert [record.message for record in caplog.records] == ["roll.halted"]
 
 
 async def test_a_process_that_ends_for_good_halts_the_roll():
