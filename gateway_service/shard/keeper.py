@@ -58,7 +58,12 @@ class SessionKeeper:
         What comes in one call is written in one transaction.
         """
         numbered = [replace(each, permit=self._permits.get(each.shard_id, each.permit)) for each in sessions]
-        self._write({each.shard_id: each for each in numbered if self._saved.get(each.shard_id) != each}, ledgers)
+        with self._lock:
+            new = [each for each in ledgers if self._saved_ledgers.get(each.session) != each]
+        # A ledger never goes alone: where another process is further by now, the store has to refuse both.
+        shard_ids = {each.shard_id for each in new}
+        changed = (each for each in numbered if each.shard_id in shard_ids or self._saved.get(each.shard_id) != each)
+        self._write({each.shard_id: each for each in changed}, new)
 
     def forget(self, shard_id: int, ledgers: Sequence[SessionLedger] = ()) -> None:
         """Delete a session that cannot be resumed; returns at once."""
@@ -71,8 +76,7 @@ class SessionKeeper:
     def _write(self, changes: Mapping[int, Session | Forgotten], ledgers: Sequence[SessionLedger]) -> None:
         with self._lock:
             self._unwritten.update(changes)
-            saved = self._saved_ledgers
-            self._unwritten_ledgers.update((each.session, each) for each in ledgers if saved.get(each.session) != each)
+            self._unwritten_ledgers.update((each.session, each) for each in ledgers)
             is_due = self._unwritten or self._unwritten_ledgers or time.monotonic() >= self._touch_at
             if self._is_scheduled or not is_due:
                 return

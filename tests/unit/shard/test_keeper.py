@@ -10,6 +10,7 @@ import pytest
 
 from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.guilds import GuildSnapshot
+from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.state import Forgotten
@@ -24,6 +25,7 @@ SESSION = Session(
     guilds=GuildSnapshot(),
 )
 OTHER = dataclasses.replace(SESSION, shard_id=1)
+LEDGER = SessionLedger(session="a", shard_id=0, num_shards=2, opened_at=1.0, first_seq=1, seq=1, heard_at=1.0)
 
 
 def at(seq):
@@ -77,12 +79,12 @@ def keeper(store):
     return SessionKeeper(store)
 
 
-async def saved(keeper, store, *sessions):
+async def saved(keeper, store, *sessions, ledgers=()):
     """Save like a shard process, again and again, until one more try ended."""
     before = store.ended
     async with asyncio.timeout(10.0):
         while store.ended == before:
-            keeper.save(sessions)
+            keeper.save(sessions, ledgers)
             await asyncio.sleep(0.001)
 
 
@@ -145,6 +147,16 @@ async def test_a_session_is_kept_and_forgotten_by_the_number_of_its_permit(keepe
     await keeper.close()
 
     assert (kept, store.forgotten) == (7, [Forgotten(0, 7)])
+
+
+async def test_a_ledger_that_changed_brings_its_session_so_that_the_store_can_refuse_both(keeper, store):
+    await saved(keeper, store, SESSION, OTHER, ledgers=[LEDGER])
+    store.sessions = {}
+    later = dataclasses.replace(LEDGER, duplicates=1)
+    await saved(keeper, store, SESSION, OTHER, ledgers=[later])
+    await keeper.close()
+
+    assert (store.sessions, store.ledgers) == ({0: SESSION}, {"a": later})
 
 
 async def test_a_newer_session_in_the_store_is_told_once(keeper, store, caplog):
