@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from gateway_service.control.control import parsed
 from gateway_service.control.operations import Operation
 from gateway_service.control.tokens import strongest_token
 from gateway_service.errors import ConfigurationError, ServiceUnavailable
@@ -59,15 +60,17 @@ class ControlClient:
 
         Raises:
             NoServiceAnswers: Nobody is there.
-            ControlError: The service refused, or the operation failed.
+            ControlError: The arguments are wrong, the service refused, or the operation failed.
         """
+        given = {name: value for name, value in arguments.items() if value is not None}
+        checked = parsed(operation, given)
         in_path = {name for _, name, _, _ in Formatter().parse(operation.path) if name}
-        rest = {name: value for name, value in arguments.items() if name not in in_path and value is not None}
-        timeout_s = _ROAD_S + max(float(arguments.get(name) or 0) for name in ("timeout_s", "wait_s"))
+        rest = {name: value for name, value in given.items() if name not in in_path}
+        timeout_s = _ROAD_S + max(getattr(checked, name, 0.0) for name in ("timeout_s", "wait_s"))
         try:
             response = self._client.request(
                 operation.method,
-                operation.path.format(**{name: arguments[name] for name in in_path}),
+                operation.path.format(**{name: given[name] for name in in_path}),
                 params=rest if operation.takes == "query" else None,
                 json=rest if operation.takes == "body" else None,
                 timeout=timeout_s,

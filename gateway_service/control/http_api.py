@@ -54,6 +54,7 @@ class HttpApi:
         self.app.add_exception_handler(ControlError, self._refused)
         self.app.add_exception_handler(RequestValidationError, self._invalid)
         self.app.add_exception_handler(HTTPException, self._no_such_path)
+        self.app.add_exception_handler(Exception, self._failed)
         for operation in OPERATIONS.values():
             self._add(operation)
         self._add_pages()
@@ -136,18 +137,29 @@ class HttpApi:
 
     async def _invalid(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = [
-            f"{'.'.join(map(str, fault['loc'][1:])) or fault['loc'][0]}: {fault['msg']}" for fault in error.errors()
-        ]
-        return await self._refused(request, InvalidArgument("; ".join(faults)))
+        return await self._refused(request, InvalidArgument("; ".join(map(_sentence, error.errors()))))
+
+    async def _failed(self, request: Request, _error: Exception) -> Response:
+        return await self._refused(request, ControlError("a fault in this program; its log has the traceback"))
 
     async def _no_such_path(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # noqa: PLR2004 - JSON that is nested too deeply, or a number of too many digits
+            return await self._refused(request, InvalidArgument(f"body: {error.detail}"))
         refused = NoSuchPath(f"{request.method} {request.url.path}: {error.detail}; see /docs")
         refused.status = error.status_code
         response = await self._refused(request, refused)
         response.headers.update(error.headers or {})
         return response
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    """Return what FastAPI found wrong; ``loc`` begins with where the argument was, and is a position in bad JSON."""
+    where, *names = fault["loc"]
+    reason = fault.get("ctx", {}).get("error", fault["msg"])
+    if fault["type"] == "json_invalid":
+        return f"{where}: is not JSON: {reason} at character {names[0] + 1}"
+    return f"{'.'.join(map(str, names)) or where}: {reason}"
 
 
 class NoSuchPath(ControlError):

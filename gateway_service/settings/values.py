@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import orjson
 from pydantic import SecretStr
 
 from gateway_service.protocol.constants import ALL_INTENTS, PRIVILEGED_INTENTS, UNPRIVILEGED_INTENTS, Intents
@@ -191,7 +192,7 @@ def parse_presence(value: object) -> PresenceSource | None:
     if value is None or callable(value):
         return value
     if isinstance(value, Mapping):
-        return _checked_presence(value)
+        return checked_presence(value)
     if not isinstance(value, str):
         raise BadValue(f"must be a JSON object or an import path such as 'pkg.mod:function', not {value!r}")
     text = value.strip()
@@ -200,13 +201,13 @@ def parse_presence(value: object) -> PresenceSource | None:
             return text
         raise BadValue(f"must be a JSON object or an import path such as 'pkg.mod:function', not {value!r}")
     try:
-        return _checked_presence(json.loads(text))
+        return checked_presence(json.loads(text))
     except json.JSONDecodeError as exc:
         raise BadValue(f"is not JSON: {exc.msg} at character {exc.pos + 1}") from None
 
 
-def _checked_presence(presence: object) -> Presence:
-    """Refuse what Discord would answer with a close code; what it leaves open stays open."""
+def checked_presence(presence: object) -> dict[str, Any]:
+    """Return plain JSON values; refuse what Discord would answer with a close code. What it leaves open stays open."""
     if not isinstance(presence, Mapping):
         raise BadValue('must be a JSON object such as {"status": "idle"}')
     for key in presence:
@@ -218,7 +219,11 @@ def _checked_presence(presence: object) -> Presence:
     activities = presence.get("activities", [])
     if not isinstance(activities, list | tuple) or not all(isinstance(activity, Mapping) for activity in activities):
         raise BadValue("has activities that are not a list of objects")
-    return dict(presence)
+    try:
+        plain: dict[str, Any] = orjson.loads(orjson.dumps(dict(presence)))
+    except (TypeError, RecursionError) as exc:
+        raise BadValue(f"is not JSON: {exc}") from None
+    return plain
 
 
 def parse_tasks(value: object) -> tuple[str, ...]:

@@ -10,10 +10,8 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any, Final
 
-import orjson
-
 from gateway_service.errors import ConfigurationError
-from gateway_service.settings.values import BadValue, PresenceSource, parse_presence
+from gateway_service.settings.values import BadValue, PresenceSource, checked_presence
 from gateway_service.supervisor.threads import call_in_thread
 from gateway_service.telemetry import LogEvent, log_event
 
@@ -78,12 +76,7 @@ def _checked(presence: object) -> dict[str, Any]:
         raise BadValue("is a coroutine; write an ordinary function, it runs in a thread of its own")
     if not isinstance(presence, Mapping):
         raise BadValue(f"must be a mapping such as {{'status': 'idle'}} or None, not {type(presence).__name__}")
-    checked = parse_presence(presence)
-    try:
-        plain: dict[str, Any] = orjson.loads(orjson.dumps(checked))
-    except (TypeError, RecursionError) as exc:
-        raise BadValue(f"is not JSON: {exc}") from None
-    return plain
+    return checked_presence(presence)
 
 
 def _imported(path: str, *, is_read_again: bool) -> Callable[[int], Any]:

@@ -75,6 +75,32 @@ def test_any_request_gets_an_answer_that_is_json(app, operation, body, kind):
     assert isinstance(response.json(), dict)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        (b"{}", 500, "a fault in this program; its log has the traceback"),
+        (b"[" * 60_000, 422, "body: There was an error parsing the body"),
+        (b'{"timeout_s": }', 422, "body: is not JSON: Expecting value at character 15"),
+        (b'{"timeout_s": 0}', 422, "timeout_s: Input should be greater than 0"),
+    ],
+    ids=["a fault of ours", "nested too deeply", "not JSON", "a wrong argument"],
+)
+def test_every_error_is_a_problem_in_words(body, status, detail):
+    subject = control()
+    subject.host.service.answer = []  # Discord answers once, or a ControlError says that it did not
+    app = HttpApi(subject, Feed(subject.host), Tokens({}), "1").app
+
+    async def send():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            headers = {"content-type": "application/json"}
+            return await client.post("/v1/guilds/4/soundboard-sounds", content=body, headers=headers)
+
+    response = asyncio.run(send())
+
+    assert (response.status_code, response.json()["detail"]) == (status, detail)
+
+
 class Replies:
     """What a node would send."""
 
