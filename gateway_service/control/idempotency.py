@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from gateway_service.refusals import ControlError, InvalidArgument
+from gateway_service.refusals import ControlError, InvalidArgument, OperationTimedOut
 
 KEEP_S: Final = 600.0
 MAX_KEYS: Final = 1000
@@ -49,6 +49,8 @@ class IdempotencyKeys:
         self._calls[caller, key] = (self._clock() + KEEP_S, fingerprint, task)
         try:
             return await asyncio.shield(task)
+        except OperationTimedOut:
+            raise  # what was sent may still have its effect
         except ControlError:
             self._calls.pop((caller, key), None)  # nothing was done, so it may be tried again
             raise

@@ -119,17 +119,21 @@ async def restart_shard(host: Host, asked: args.RestartShard) -> replies.Restart
 async def restart_process(host: Host, asked: args.RestartProcess) -> replies.RestartReply:
     process = host.process_of(asked.shard_id)
     before = {shard_id: host.shard(shard_id) for shard_id in process.shard_ids}
-    restarting = asyncio.create_task(host.service.restart_process(process.index), name=f"restart-{process.index}")
-    host.roll.keep(restarting)
+    restarting = host.roll.restart(process.index)
     shard_ids = list(process.shard_ids)
+    await asyncio.sleep(0)  # now it has begun, or was refused
+    if restarting.done():
+        restarting.result()
     if not asked.wait_s:
         return replies.RestartReply(shard_ids=shard_ids, outcome="requested")
-    await _until(
-        lambda: restarting.done() and all(_came_back(host.shard(shard_id), before[shard_id]) for shard_id in before),
-        asked.wait_s,
-        shard_ids,
-    )
-    restarting.result()
+
+    def is_over() -> bool:
+        if not restarting.done():
+            return False
+        restarting.result()
+        return all(_came_back(host.shard(shard_id), before[shard_id]) for shard_id in before)
+
+    await _until(is_over, asked.wait_s, shard_ids)
     resumed = all(host.shard(shard_id).resumes > before[shard_id].resumes for shard_id in before)
     return replies.RestartReply(shard_ids=shard_ids, outcome="resumed" if resumed else "identified")
 

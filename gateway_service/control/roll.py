@@ -57,10 +57,17 @@ class Roll:
         shard_ids = [shard.shard_id for shard in self._service.snapshot().shards]
         return self._view.model_copy(update={"shard_ids": shard_ids})
 
-    def keep(self, restart: "asyncio.Task[None]") -> None:
-        """Hold a restart of a single process until it is done, whoever stops waiting for it."""
-        self._restarts.add(restart)
-        restart.add_done_callback(self._restarts.discard)
+    def restart(self, index: int) -> "asyncio.Task[None]":
+        """Begin the restart of one process. It goes on, whoever stops waiting for it: it ends a process that hangs."""
+        restarting = asyncio.create_task(self._service.restart_process(index), name=f"restart-{index}")
+        self._restarts.add(restarting)
+        restarting.add_done_callback(self._restarted)
+        return restarting
+
+    def _restarted(self, restarting: "asyncio.Task[None]") -> None:
+        self._restarts.discard(restarting)
+        if not restarting.cancelled():
+            restarting.exception()  # or asyncio complains of one that nobody waited for
 
     async def close(self) -> None:
         """Give up what is under way; the processes go on as they are."""
@@ -88,11 +95,11 @@ class Roll:
     async def _restart(self, process: ProcessSnapshot, max_resume_s: float) -> None:
         before = self._shards_of(process)
         deadline = time.monotonic() + max_resume_s
-        try:
-            async with asyncio.timeout(max_resume_s):
-                await self._service.restart_process(process.index)
-        except TimeoutError:
-            raise RollHalted(f"process {process.index} did not run again within {max_resume_s:g} s") from None
+        restarting = self.restart(process.index)
+        await asyncio.wait([restarting], timeout=max_resume_s)
+        if not restarting.done():
+            raise RollHalted(f"process {process.index} did not run again within {max_resume_s:g} s")
+        restarting.result()
         while waiting := [shard.shard_id for shard in self._shards_of(process) if shard.state != "live"]:
             if time.monotonic() >= deadline:
                 shown = ", ".join(map(str, waiting))

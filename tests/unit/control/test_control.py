@@ -231,3 +231,25 @@ async def test_a_file_that_is_wrong_everywhere_is_an_error():
 
     with pytest.raises(Misconfigured, match="the routes stay as they are"):
         await perform(subject, "reload_routes")
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 5.0])
+async def test_a_process_that_cannot_be_restarted_is_told_at_once(wait_s):
+    def refuse(_index):
+        raise ShardUnavailable(0, "its process is BACKOFF")
+
+    fleet, subject = control()
+    fleet.on_restart = refuse
+
+    with pytest.raises(NotReady, match="shard 0 is not available: its process is BACKOFF"):
+        await perform(subject, "restart_process", shard_id=0, wait_s=wait_s)
+
+
+@pytest.mark.parametrize("value", [10**30, "\ud800"], ids=["a number beyond 64 bits", "half a character"])
+async def test_a_presence_that_no_shard_could_send_is_refused(value):
+    fleet, subject = control()
+
+    with pytest.raises(InvalidArgument, match="update_presence: presence: is not JSON: "):
+        await perform(subject, "update_presence", presence={"activities": [{"name": value, "type": 0}]})
+
+    assert fleet.presences == {}

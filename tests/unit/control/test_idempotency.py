@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from gateway_service.control.idempotency import KEEP_S, MAX_KEYS, IdempotencyKeys
-from gateway_service.refusals import InvalidArgument, NotReady
+from gateway_service.refusals import InvalidArgument, NotReady, OperationTimedOut
 
 
 class Calls:
@@ -57,6 +57,16 @@ async def test_what_was_refused_may_be_tried_again():
         await keys.once("me", "key", "restart 3", calls)
 
     assert await keys.once("me", "key", "restart 3", calls) == 2
+
+
+async def test_what_was_begun_and_not_answered_is_not_begun_again():
+    calls, keys = Calls(OperationTimedOut("not live within 1 s")), IdempotencyKeys(lambda: 0.0)
+
+    for _ in range(2):
+        with pytest.raises(OperationTimedOut):
+            await keys.once("me", "key", "restart 3", calls)
+
+    assert calls.count == 1
 
 
 async def test_keys_are_forgotten_by_age_and_by_number():

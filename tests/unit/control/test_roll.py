@@ -124,6 +124,27 @@ async def test_a_shard_that_does_not_come_back_halts_the_roll():
     assert subject.restarted == [0]
 
 
+async def test_a_restart_goes_on_when_the_roll_gives_it_up():
+    class Slow(FakeFleet):
+        drained = asyncio.Event()
+
+        async def restart_process(self, index):
+            await self.drained.wait()
+            await super().restart_process(index)
+
+    subject = Slow(shard(0), processes=[process(0, [0])])
+    roll = Roll(subject, "gateway@here")
+    roll.begin(max_resume_s=0.0)
+    assert (await ended(roll)).reason == "process 0 did not run again within 0 s"
+
+    subject.drained.set()
+    while not subject.restarted:
+        await asyncio.sleep(0)
+    await roll.close()
+
+    assert subject.restarted == [0]
+
+
 @pytest.mark.parametrize(("session", "lost"), [("b", 0), ("new", 2), (None, 2)])
 def test_only_what_a_session_took_with_it_is_lost(session, lost):
     before = [shard(1, session="b", received_seq=9, published_seq=7)]
