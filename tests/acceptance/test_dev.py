@@ -57,7 +57,7 @@ def test_a_bounded_run_prints_an_account_without_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_stops_everything_within_seconds(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_stops_everything_within_ten_seconds(number: signal.Signals, tmp_path: Path) -> None:
     with start_dev(tmp_path, "--rate", "20", "--shards", "2", "--guilds", "4") as dev:
         executions = tmp_path / ".gateway" / "dev" / "executions.log"
         # READY and GUILD_CREATE run while dev is still starting; what comes after them is its own traffic.
@@ -68,8 +68,7 @@ def test_a_signal_stops_everything_within_seconds(number: signal.Signals, tmp_pa
         dev.send_signal(number)
         out, err = dev.communicate(timeout=120)
 
-    # Ten by its own limits, and as many more for a busy machine.
-    assert time.monotonic() - signalled_at < 20, err.decode()
+    assert time.monotonic() - signalled_at < 10, err.decode()
     assert b"lost 0" in out
     assert dev.returncode == 0
     assert processes_in(tmp_path) == []
