@@ -90,8 +90,7 @@ class Conversation:
     def open(self, now: float) -> Sequence[Action]:
         """Begin, with HELLO or with what was armed in its place."""
         self._note(now, "client", "open")
-        struck = self._strike(Moment.HELLO, now)
-        if struck is not None:
+        if (struck := self._strike(Moment.HELLO, now)) is not None:
             return struck
         self._beat_by = now + self._interval_s * _HEARTBEAT_GRACE
         return [self._say(now, Opcode.HELLO, {"heartbeat_interval": self._hub.config.heartbeat_interval_ms})]
@@ -247,14 +246,15 @@ class Conversation:
         resume = Resume.checked(data)
         session = self._hub.sessions.find(resume.session_id, now) if self._hub.accepts(resume.token) else None
         shard_id = None if session is None else session.shard_id
-        struck = self._strike(Moment.RESUME, now, shard_id)
-        if struck is not None:
+        if (struck := self._strike(Moment.RESUME, now, shard_id)) is not None:
             return struck
         if session is None:
             return self.suffer(InvalidateSession(), now)
-        if not session.can_replay_after(resume.seq):
-            self._hub.sessions.end(session)
+        if resume.seq > session.sent_seq:
             raise Refused(CloseCode.INVALID_SEQ, "Invalid seq.")
+        if not session.can_replay_after(resume.seq):  # no fault of the client: it was away for too long
+            self._hub.sessions.end(session)
+            return [self._close(now, CloseCode.INVALID_SEQ, "Invalid seq.")]
         self.session = session
         session.resume(resume.seq)
         self._arm_midway(Moment.REPLAY, session)
