@@ -17,6 +17,8 @@ PresenceSource = Presence | Callable[[int], Presence | None] | str
 
 # Far beyond the largest bots: a mistyped number must not fill the memory.
 MAX_SHARD_COUNT: Final = 100_000
+# Discord's has five levels. A shard process would not read a message of two hundred, and end.
+MAX_PRESENCE_LEVELS: Final = 16
 # Bits that Discord may give a meaning tomorrow are allowed, what its 53-bit JSON integers cannot hold is not.
 _MAX_INTENTS: Final = 2**53 - 1
 
@@ -223,7 +225,14 @@ def checked_presence(presence: object) -> dict[str, Any]:
         plain: dict[str, Any] = orjson.loads(orjson.dumps(dict(presence)))
     except (TypeError, RecursionError) as exc:
         raise BadValue(f"is not JSON: {exc}") from None
+    if _levels(plain) > MAX_PRESENCE_LEVELS:
+        raise BadValue(f"is nested more than {MAX_PRESENCE_LEVELS} levels deep")
     return plain
+
+
+def _levels(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_levels, inner), default=0)
 
 
 def parse_tasks(value: object) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from gateway_service.refusals import (
     TooLarge,
     UnknownShard,
 )
+from gateway_service.settings.values import MAX_PRESENCE_LEVELS
 from tests.support.fleet import FakeFleet, FakePeers, shard
 
 GUILD_OF_0, GUILD_OF_3 = 4 << 22, 3 << 22
@@ -245,11 +246,23 @@ async def test_a_process_that_cannot_be_restarted_is_told_at_once(wait_s):
         await perform(subject, "restart_process", shard_id=0, wait_s=wait_s)
 
 
-@pytest.mark.parametrize("value", [10**30, "\ud800"], ids=["a number beyond 64 bits", "half a character"])
-async def test_a_presence_that_no_shard_could_send_is_refused(value):
+def nested(levels):
+    return [nested(levels - 1)] if levels else 1
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (10**30, "is not JSON: Integer exceeds 64-bit range"),
+        ("\ud800", "is not JSON: str is not valid UTF-8: surrogates not allowed"),
+        (nested(300), "is not JSON: Recursion limit reached"),
+        (nested(MAX_PRESENCE_LEVELS - 2), "is nested more than 16 levels deep"),
+    ],
+)
+async def test_a_presence_that_no_shard_could_send_is_refused(value, reason):
     fleet, subject = control()
 
-    with pytest.raises(InvalidArgument, match="update_presence: presence: is not JSON: "):
+    with pytest.raises(InvalidArgument, match=f"update_presence: presence: {reason}"):
         await perform(subject, "update_presence", presence={"activities": [{"name": value, "type": 0}]})
 
     assert fleet.presences == {}
