@@ -9,6 +9,8 @@ from gateway_service.control.problem import PROBLEM_JSON, problem_of
 from gateway_service.refusals import TooLarge
 
 MAX_BODY_BYTES: Final = 64 * 1024
+# Who still sends when the connection is closed gets a reset and not our answer: so much more is thrown away first.
+_DISCARDED_BYTES: Final = 4 * 1024 * 1024
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -32,10 +34,12 @@ class BodyLimit:
             message = await receive()
             if message["type"] != "http.request":  # the client went away
                 return
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            part = message.get("body", b"")
+            size += len(part)
             is_complete = not message.get("more_body", False)
-            if size > MAX_BODY_BYTES:
+            if size <= MAX_BODY_BYTES:
+                parts.append(part)
+            elif is_complete or size > MAX_BODY_BYTES + _DISCARDED_BYTES:
                 await self._refuse(send)
                 return
 

@@ -101,6 +101,24 @@ def test_every_error_is_a_problem_in_words(body, status, detail):
     assert (response.status_code, response.json()["detail"]) == (status, detail)
 
 
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_who_sends_too_much_may_finish_and_reads_why(app, is_announced):
+    left = [b"x" * 50_000] * 4
+
+    async def body():
+        while left:
+            yield left.pop()
+
+    async def send():
+        headers = {"content-length": "200000"} if is_announced else {}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            return await client.put("/v1/presence", content=body(), headers=headers)
+
+    response = asyncio.run(send())
+
+    assert (response.status_code, response.json()["code"], left) == (413, "too_large", [])
+
+
 class Replies:
     """What a node would send."""
 
