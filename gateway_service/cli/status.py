@@ -15,7 +15,7 @@ from gateway_service.errors import EX_OK, EX_REFUSED
 from gateway_service.supervisor.plan import as_ranges
 
 _STYLES: Final = {"live": "green", "RUNNING": "green", "stopped": "red", "FATAL": "red"}
-_LEFT: Final = frozenset({"host", "state", "rung", "session", "broker", "last exit"})
+_LEFT: Final = frozenset({"host", "state", "rung", "session", "broker", "last exit", "reason"})
 
 Cells = Sequence[str | Text]
 
@@ -195,7 +195,8 @@ def _table(headings: Sequence[str], rows: Iterable[Cells]) -> Table:
     for heading in headings:
         table.add_column(heading, justify="left" if heading in _LEFT else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        # What Discord or a broker said may look like rich's markup.
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return table
 
 

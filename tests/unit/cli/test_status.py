@@ -54,6 +54,12 @@ def test_a_shard_is_one_line_of_80_columns_with_nothing_cut_off(shown):
     ]
 
 
+def test_what_looks_like_markup_is_text(shown):
+    lines = shown(shard(0, host="[/red]"), shard(1))
+
+    assert "[/red]" in lines[2]
+
+
 def test_shards_that_wait_say_why_once(shown):
     waiting = [shard(each, state="permit_wait", reason=WHY) for each in (4, 5, 6)]
     text = " ".join(shown(*waiting, budget=EXHAUSTED))
