@@ -153,7 +153,7 @@ class Unauthorized(ControlError):
 
 
 class Forbidden(ControlError):
-    """The bearer token lacks the scope of the operation."""
+    """The bearer token lacks the scope of the operation, or the page of another site asks."""
 
     code = "forbidden"
     status = 403

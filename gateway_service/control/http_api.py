@@ -22,10 +22,11 @@ from gateway_service.control.health import why_not_ready
 from gateway_service.control.idempotency import IdempotencyKeys
 from gateway_service.control.metrics import CONTENT_TYPE, exposition
 from gateway_service.control.operations import OPERATIONS, Operation
+from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.control.problem import PROBLEM_JSON, Problem, problem_of
 from gateway_service.control.replies import Answer
 from gateway_service.control.tokens import Scope, Tokens
-from gateway_service.refusals import ControlError, InvalidArgument
+from gateway_service.refusals import ControlError, Forbidden, InvalidArgument
 
 # Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
 KEEP_ALIVE_S: Final = 15.0
@@ -84,6 +85,8 @@ class HttpApi:
         return Response(answer.model_dump_json(), media_type="application/json")
 
     def _authorize(self, request: Request, scope: Scope) -> str:
+        if not self._tokens and is_from_other_site(request.headers):
+            raise Forbidden("without tokens, requests from the pages of other sites are refused")
         name = self._tokens.authorize(request.headers.get("authorization"), scope)
         address = request.client.host if request.client is not None else "local"
         return f"http:{name}@{address}"
@@ -137,6 +140,10 @@ class HttpApi:
 
     async def _invalid(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        try:
+            self._authorize(request, "read")
+        except ControlError as exc:  # who may nothing is told nothing of arguments
+            return await self._refused(request, exc)
         return await self._refused(request, InvalidArgument("; ".join(map(_sentence, error.errors()))))
 
     async def _failed(self, request: Request, _error: Exception) -> Response:

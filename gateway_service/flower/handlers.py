@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from flower.api import BaseApiHandler
 from flower.utils import strtobool
@@ -12,6 +11,7 @@ from flower.views import BaseHandler
 from tornado.web import HTTPError, StaticFileHandler, authenticated, url
 
 from gateway_service.control.control import operation_named, parsed
+from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.flower.operations import described, filled_in
 from gateway_service.refusals import ControlError, InvalidArgument
 
@@ -51,9 +51,7 @@ class ShardsAction(BaseApiHandler):
     def prepare(self) -> None:
         super().prepare()
         # Flower checks this only where it has authentication, and older ones nowhere.
-        site, origin = self.request.headers.get("Sec-Fetch-Site"), self.request.headers.get("Origin")
-        is_foreign = site not in {None, "same-origin"} or (origin and urlsplit(origin).netloc != self.request.host)
-        if is_foreign:
+        if is_from_other_site(self.request.headers):
             raise HTTPError(403, "requests from other sites are refused")
         if getattr(self.application.options, "read_only", False):
             raise HTTPError(403, "Flower is read-only (--read_only)")

@@ -17,7 +17,7 @@ from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.operations import OPERATIONS
 from gateway_service.control.remote_control import RemoteControl
 from gateway_service.control.replies import Answer
-from gateway_service.control.tokens import Tokens
+from gateway_service.control.tokens import Token, Tokens
 from gateway_service.refusals import ControlError
 from tests.support.fleet import FakeFleet, shard
 
@@ -52,6 +52,14 @@ def test_any_arguments_are_taken_or_refused_in_words(request):
         assert isinstance(asyncio.run(control().perform(*request, "test")), Answer)
 
 
+def ask(app, method, path, **more):
+    async def send():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            return await client.request(method, path, **more)
+
+    return asyncio.run(send())
+
+
 @pytest.fixture(scope="module")
 def app():
     subject = control()
@@ -64,12 +72,8 @@ def app():
     kind=st.sampled_from(["application/json", "text/plain", ""]),
 )
 def test_any_request_gets_an_answer_that_is_json(app, operation, body, kind):
-    async def send():
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            path = operation.path.format(shard_id=1, guild_id=4)
-            return await client.request(operation.method, path, content=body, headers={"content-type": kind})
-
-    response = asyncio.run(send())
+    path = operation.path.format(shard_id=1, guild_id=4)
+    response = ask(app, operation.method, path, content=body, headers={"content-type": kind})
 
     assert response.status_code < 500 or response.json()["code"]
     assert isinstance(response.json(), dict)
@@ -101,6 +105,28 @@ def test_every_error_is_a_problem_in_words(body, status, detail):
     assert (response.status_code, response.json()["detail"]) == (status, detail)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://here", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_without_tokens_no_page_of_another_site_ends_the_service(app, headers, status):
+    assert ask(app, "POST", "/v1/drain", headers=headers).status_code == status
+
+
+def test_who_has_no_token_is_told_nothing_of_arguments():
+    subject = control()
+    guarded = HttpApi(subject, Feed(subject.host), Tokens({b"digest": Token("operator", "control")}), "1").app
+
+    assert ask(guarded, "POST", "/v1/shards/x/restart").json()["code"] == "unauthorized"
+
+
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_who_sends_too_much_may_finish_and_reads_why(app, is_announced):
     left = [b"x" * 50_000] * 4
@@ -109,12 +135,8 @@ def test_who_sends_too_much_may_finish_and_reads_why(app, is_announced):
         while left:
             yield left.pop()
 
-    async def send():
-        headers = {"content-length": "200000"} if is_announced else {}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-            return await client.put("/v1/presence", content=body(), headers=headers)
-
-    response = asyncio.run(send())
+    headers = {"content-length": "200000"} if is_announced else {}
+    response = ask(app, "PUT", "/v1/presence", content=body(), headers=headers)
 
     assert (response.status_code, response.json()["code"], left) == (413, "too_large", [])
 
