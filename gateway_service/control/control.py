@@ -30,6 +30,7 @@ _log: Final = logging.getLogger(__name__)
 
 # How long other supervisors may take to answer, beside the time that the operation itself may take.
 PEER_TIMEOUT_S: Final = 2.0
+FAULT: Final = "a fault in this program; its log has the traceback"
 
 
 class Control:
@@ -115,6 +116,11 @@ class Control:
             raise NotReady(str(exc), shard_id=exc.shard_id) from None
         except ServiceUnavailable as exc:
             raise OperationFailed(str(exc)) from None
+        except ControlError:
+            raise
+        except Exception as exc:
+            log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part=operation.name, exc_info=True)
+            raise ControlError(FAULT) from exc  # so that every door tells it, and those who ask over the broker, too
 
     async def _ask_owner(self, operation: Operation, arguments: Arguments) -> Answer[Any]:
         shard_id = self._shard_of(arguments)
@@ -133,9 +139,7 @@ class Control:
         self, operation: Operation, arguments: Arguments, missing: frozenset[int]
     ) -> tuple[list[Reply], list[ShardFailure]]:
         def covered(answers: Sequence[dict[str, Any]]) -> frozenset[int]:
-            return frozenset(
-                shard_id for answer in answers if "result" in answer for shard_id in answer.get("shard_ids", ())
-            )
+            return frozenset(shard_id for answer in answers for shard_id in answer.get("shard_ids", ()))
 
         try:
             answers = await self._ask(operation, arguments, PEER_TIMEOUT_S, lambda given: missing <= covered(given))
@@ -143,12 +147,11 @@ class Control:
             return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
         results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
         failures = [ShardFailure.model_validate(answer["error"]) for answer in answers if "error" in answer]
-        silent = missing - covered(answers) if not failures else frozenset()
         failures += [
             ShardFailure(
                 code=OtherHost.code, message=f"no supervisor that runs shard {shard_id} answered", shard_id=shard_id
             )
-            for shard_id in sorted(silent)
+            for shard_id in sorted(missing - covered(answers))
         ]
         return results, failures
 

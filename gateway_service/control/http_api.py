@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.body_limit import BodyLimit
-from gateway_service.control.control import Control
+from gateway_service.control.control import FAULT, Control
 from gateway_service.control.feed import Feed
 from gateway_service.control.health import why_not_ready
 from gateway_service.control.idempotency import IdempotencyKeys
@@ -147,7 +147,7 @@ class HttpApi:
         return await self._refused(request, InvalidArgument("; ".join(map(_sentence, error.errors()))))
 
     async def _failed(self, request: Request, _error: Exception) -> Response:
-        return await self._refused(request, ControlError("a fault in this program; its log has the traceback"))
+        return await self._refused(request, ControlError(FAULT))
 
     async def _no_such_path(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

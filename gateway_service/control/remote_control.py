@@ -162,18 +162,17 @@ class RemoteControl:
         self, operation: Operation, given: Mapping[str, Any], caller: str, *, is_for_people: bool = True
     ) -> Any:
         host = self._control.host
+        shard_ids = [*host.shard_ids]
         try:
             answer = await self._control.perform_here(operation, given, caller)
         except ControlError as exc:
             if not is_for_people:
-                return {"error": exc.to_json(host.name)}
+                return {"error": exc.to_json(host.name), "shard_ids": shard_ids}
             usage = f" (usage: {usage_of(operation)})" if isinstance(exc, InvalidArgument) else ""
             return {"error": f"{exc.code}: {redact(str(exc))}{usage}"}
         if answer is None:
             return None
-        return (
-            _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": [*host.shard_ids]}
-        )
+        return _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": shard_ids}
 
 
 def _for_people(answer: Answer[Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from gateway_service.control.control import Control, operation_named
 from gateway_service.control.local import Host
 from gateway_service.errors import ShardUnavailable
 from gateway_service.refusals import (
+    ControlError,
     InvalidArgument,
     Misconfigured,
     NotReady,
@@ -135,6 +136,29 @@ async def test_what_one_host_did_counts_though_another_is_silent():
     assert [(failure.code, failure.shard_id) for failure in answer.failures] == [("other_host", 2), ("other_host", 3)]
 
 
+async def test_a_host_that_refuses_does_not_hide_one_that_is_silent():
+    refusal = {"code": "failed", "message": "its store does not answer", "host": "gateway@there"}
+    _, subject = control(peers=FakePeers({"error": refusal, "shard_ids": [2]}))
+
+    answer = await perform(subject, "update_presence", presence={"status": "idle"})
+
+    assert [(failure.code, failure.host, failure.shard_id) for failure in answer.failures] == [
+        ("failed", "gateway@there", None),
+        ("other_host", None, 3),
+    ]
+
+
+async def test_a_fault_of_ours_is_logged_and_told_as_any_error(caplog):
+    fleet, subject = control()
+    fleet.answer = []  # Discord answers once, or a ControlError says that it did not
+
+    with pytest.raises(ControlError, match="a fault in this program") as fault:
+        await perform(subject, "request_soundboard_sounds", guild_id=GUILD_OF_0)
+
+    assert fault.value.code == "internal"
+    assert [record.message for record in caplog.records] == ["control.failed"]
+
+
 async def test_a_broadcast_for_shards_of_others_is_not_answered():
     _, subject = control()
 
@@ -227,7 +251,7 @@ async def test_a_file_that_is_wrong_on_one_host_is_read_on_the_others():
 
 async def test_a_file_that_is_wrong_everywhere_is_an_error():
     refusal = {"code": "misconfigured", "message": "there", "host": "gateway@there"}
-    fleet, subject = control(peers=FakePeers({"error": refusal}))
+    fleet, subject = control(peers=FakePeers({"error": refusal, "shard_ids": [2, 3]}))
     fleet.file = {"routes": {"A": {"drop": "maybe"}}}
 
     with pytest.raises(Misconfigured, match="the routes stay as they are"):
