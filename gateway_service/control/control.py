@@ -85,6 +85,19 @@ class Control:
         self._note(operation, arguments, caller, "ok", started)
         return self._answer(operation, caller, started, result)
 
+    def refused(self, operation: Operation, caller: str, error: ControlError) -> None:
+        """Note a call that its door did not let in; ``error`` says whose token it was."""
+        self.calls[operation.name, error.code] += 1
+        log_event(
+            _log,
+            logging.WARNING if operation.kind == "control" else logging.DEBUG,
+            LogEvent.CONTROL_CALLED,
+            operation=operation.name,
+            caller=caller,
+            outcome=error.code,
+            reason=str(error),
+        )
+
     async def _perform(self, operation: Operation, arguments: Arguments, caller: str, started: float) -> Answer[Any]:
         ours = self._concerns_us(operation, arguments)
         if operation.reach is Reach.SHARD and not ours:

@@ -75,7 +75,11 @@ class HttpApi:
     async def _perform(
         self, operation: Operation, request: Request, given: Mapping[str, Any], key: str | None
     ) -> Response:
-        caller = self._authorize(request, "read" if operation.kind == "inspect" else "control")
+        try:
+            caller = self._authorize(request, "read" if operation.kind == "inspect" else "control")
+        except ControlError as exc:
+            self._control.refused(operation, f"http@{_address_of(request)}", exc)
+            raise
         fingerprint = f"{operation.name} {orjson.dumps(dict(given), option=orjson.OPT_SORT_KEYS).decode()}"
 
         async def call() -> Answer[Any]:
@@ -88,8 +92,7 @@ class HttpApi:
         if not self._tokens and is_from_other_site(request.headers):
             raise Forbidden("without tokens, requests from the pages of other sites are refused")
         name = self._tokens.authorize(request.headers.get("authorization"), scope)
-        address = request.client.host if request.client is not None else "local"
-        return f"http:{name}@{address}"
+        return f"http:{name}@{_address_of(request)}"
 
     def _add_pages(self) -> None:
         app, host = self.app, self._control.host
@@ -158,6 +161,10 @@ class HttpApi:
         response = await self._refused(request, refused)
         response.headers.update(error.headers or {})
         return response
+
+
+def _address_of(request: Request) -> str:
+    return request.client.host if request.client is not None else "local"
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.operations import OPERATIONS
 from gateway_service.control.remote_control import RemoteControl
 from gateway_service.control.replies import Answer
-from gateway_service.control.tokens import Token, Tokens
+from gateway_service.control.tokens import Tokens, read_tokens
 from gateway_service.refusals import ControlError
 from tests.support.fleet import FakeFleet, shard
 
@@ -120,11 +120,29 @@ def test_without_tokens_no_page_of_another_site_ends_the_service(app, headers, s
     assert ask(app, "POST", "/v1/drain", headers=headers).status_code == status
 
 
-def test_who_has_no_token_is_told_nothing_of_arguments():
+@pytest.fixture
+def guarded(tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text("dashboard read token-of-the-dashboard\n")
     subject = control()
-    guarded = HttpApi(subject, Feed(subject.host), Tokens({b"digest": Token("operator", "control")}), "1").app
+    return HttpApi(subject, Feed(subject.host), read_tokens(tokens), "1").app
 
+
+def test_who_has_no_token_is_told_nothing_of_arguments(guarded):
     assert ask(guarded, "POST", "/v1/shards/x/restart").json()["code"] == "unauthorized"
+
+
+def test_who_was_not_let_in_is_in_the_log(guarded, caplog):
+    for headers in ({}, {"Authorization": "Bearer token-of-the-dashboard"}):
+        ask(guarded, "POST", "/v1/drain", headers=headers)
+
+    fields = [record.event_fields for record in caplog.records]
+    assert [(each["operation"], each["outcome"]) for each in fields] == [
+        ("drain", "unauthorized"),
+        ("drain", "forbidden"),
+    ]
+    assert "'dashboard'" in fields[1]["reason"]
+    assert "token-of-the-dashboard" not in str(fields)
 
 
 @pytest.mark.parametrize("is_announced", [True, False])
