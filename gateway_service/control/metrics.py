@@ -21,6 +21,10 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 Sample = tuple[tuple[str, ...], float | HistogramCounts]
 """Values of the labels, and the number."""
 
+# Shown before the first of them: Prometheus sees no increase in a number that begins above 0, and when Discord loses
+# the sessions of all shards, each of these begins there.
+_LOST_SESSIONS: Final = (("session_invalid", "none"), ("closed", "4007"), ("closed", "4009"))
+
 
 def exposition(control: Control) -> bytes:
     """Return all metrics in Prometheus's text format."""
@@ -86,7 +90,7 @@ def _of_statuses(number: Callable[[Any], float | HistogramCounts]) -> _Source:
 
 
 def _reconnects(snapshot: Snapshot) -> Iterable[Sample]:
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter(dict.fromkeys(_LOST_SESSIONS, 0))
     for process in snapshot.processes:
         if process.status is not None:
             counts.update({(cause, code): count for cause, code, count in process.status.reconnects})

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from gateway_service.control.control import Control
 from gateway_service.control.local import Host
 from gateway_service.control.metrics import exposition
@@ -73,6 +75,11 @@ def test_what_several_processes_counted_is_added_up():
 
     assert 'gateway_reconnects_total{cause="closed",code="1001"} 4.0' in text
     assert 'gateway_reconnects_total{cause="too_long",code="none"} 2.0' in text
+
+
+@pytest.mark.parametrize(("cause", "code"), [("session_invalid", "none"), ("closed", "4007"), ("closed", "4009")])
+def test_what_an_alert_counts_begins_at_zero(cause, code):
+    assert f'gateway_reconnects_total{{cause="{cause}",code="{code}"}} 0.0' in exposed(shard(0))
 
 
 def test_no_label_can_grow_without_bound():
