@@ -34,7 +34,7 @@ class RedisState:
         """
         self._server = RedisServer(url, "state_url")
         self._namespace = namespace
-        # In a cluster the braces put all keys of a bot on one node, where one script may use them.
+        # The braces keep the keys of a bot together where a proxy divides them, so that one script may use them.
         self._prefix = f"gateway:{{{namespace.bot_id}}}:"
         self._save = self._server.script(SAVE)
         self._identifies = self._server.script(IDENTIFIES)
