@@ -6,5 +6,5 @@ from hypothesis import HealthCheck, settings
 # `./run test tests/property --hypothesis-profile=search`.
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeat", CALM, derandomize=True, max_examples=50)
-settings.register_profile("search", CALM, max_examples=2000)
+settings.register_profile("search", CALM, max_examples=500)
 settings.load_profile("repeat")
