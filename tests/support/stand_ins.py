@@ -20,7 +20,7 @@ class Journal:
 def is_alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except OSError:  # it may also end while it is read
         return False
 
 

@@ -23,7 +23,7 @@ def is_alive(pid: int) -> bool:
     """Tell whether a process runs; a zombie that nobody reaped does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except OSError:  # it may also end while it is read
         return False
 
 
