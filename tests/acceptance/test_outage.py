@@ -85,6 +85,7 @@ class Outage:
 
     async def is_served(self) -> None:
         """Let Discord ask for a heartbeat, for a reconnect on one shard and for a RESUME on the other, and wait."""
+        await self.simulator.wait_for_shards(range(SHARDS))  # a slow rung above may have suspended one for a while
         said = self.simulator.transcript.payloads
         beats = {shard_id: len(said(Opcode.HEARTBEAT, shard_id=shard_id)) for shard_id in range(SHARDS)}
         resumes = len(said(Opcode.RESUME))
