@@ -84,7 +84,7 @@ class Spool:
             return f"it has its {self.max_bytes} bytes"
         # Sessions are often stored on the same disk, and they must be saved for as long as anything is received.
         free_bytes, wanted_bytes = _room_on_disk(self.folder)
-        if free_bytes < wanted_bytes:
+        if free_bytes < wanted_bytes and free_bytes + self._reusable_bytes() < wanted_bytes:
             return f"its disk has {free_bytes} bytes free, and it leaves {wanted_bytes}"
         return None
 
@@ -135,6 +135,15 @@ class Spool:
         with self._lock:
             if not self.rows:
                 self._remove_file()
+
+    def _reusable_bytes(self) -> int:
+        with self._lock:
+            if self._file is None:
+                return 0
+            try:
+                return self._file.reusable_bytes
+            except SpoolUnavailable:
+                return 0  # whoever writes will learn why
 
     def _remove_file(self) -> None:
         file, self._file = self._file, None

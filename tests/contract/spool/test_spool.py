@@ -82,3 +82,19 @@ def test_a_quarter_of_a_small_disk_is_left_to_others(tmp_path):
         assert (before, spool.why_full()) == (None, "its disk has 0 bytes free, and it leaves 262144")
         filling.unlink()
         assert spool.why_full() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_on_a_full_disk_there_is_room_for_as_much_as_was_deleted(tmp_path):
+    with small_disk(tmp_path / "disk", size_kib=24 * 1024) as disk:
+        spool = Spool(disk / "spool", ALL, Owner(num_shards=1, shard_ids=[0], service_shard_ids=[0]))
+        sizes = {}
+        while spool.why_full() is None:
+            envelope = make_envelope(len(sizes) + 1, raw=b"x" * 65536)
+            sizes |= dict.fromkeys(spool.append([envelope]), envelope.size_bytes)
+        spool.delete(dict(list(sizes.items())[:-1]))
+        assert spool.why_full() is None
+
+        for seq in range(len(sizes) // 3):
+            spool.append([make_envelope(seq, raw=b"x" * 65536)])
+        assert spool.rows == 1 + len(sizes) // 3
