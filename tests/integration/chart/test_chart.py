@@ -157,6 +157,15 @@ def test_gateway_and_workers_understand_their_environment(objects, options_in):
             load_worker_options(environment_of(pod, **URLS))
 
 
+def test_a_number_is_written_out(options_in, tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text("settings: { GATEWAY_INTENTS: 53608447, GATEWAY_OUTBOX_MAX_BYTES: 134217728, RATIO: 0.25 }")
+    pod = only(render("--set", SECRET, f"--values={values}"), "StatefulSet")["spec"]["template"]["spec"]
+
+    assert (options_in(pod).intents, options_in(pod).outbox_max_bytes) == (53608447, 2**27)
+    assert environment_of(pod)["RATIO"] == "0.25"
+
+
 def test_no_object_has_a_secret_in_it(objects):
     secret = {setting.env for setting in SETTINGS if setting.name in {"token", "broker_url", "state_url", "once_url"}}
     given = [
