@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import reference
+from docs import chart, reference
 from gateway_service.protocol.states import STATE_MEANINGS, TRANSITIONS, TRIGGER_MEANINGS, State, Trigger
 
 DOCS: Final = Path(__file__).parent
@@ -48,8 +48,9 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": reference.metrics,
     "settings.md": reference.settings,
     "state-machine.md": state_machine,
+    "../deploy/helm/gateway-service/settings.json": chart.settings,
 }
-"""Every generated page: its file name in docs/ and what renders it."""
+"""Every generated page: its path from docs/ and what renders it."""
 
 
 def outdated() -> list[str]:

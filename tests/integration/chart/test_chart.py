@@ -18,7 +18,6 @@ from tests.support.chart import (
     EXAMPLES,
     NEWEST_KUBERNETES,
     OLDEST_KUBERNETES,
-    RenderFailed,
     environment_of,
     helm,
     only,
@@ -351,41 +350,3 @@ def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either(r
     ]
     assert len(set(uids)) == 6
     assert all(len(uid) <= 40 for uid in uids)
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ("existingSecret=", "existingSecret: is not set; it is the name of a Secret"),
-        ("shards.total=0", "'/shards/total': minimum: got 0, want 1"),
-        ("shards.total=many", "'/shards/total': got string, want integer"),
-        ("shard.total=3", "additional properties 'shard' not allowed"),
-        ("workers.default.replica=3", "additional properties 'replica' not allowed"),
-        ("workers.default.autoscaling.enabled=true", "workers.default.queues must name them, such as"),
-        ("settings.GATEWAY_SHARDS=0-3", "settings.GATEWAY_SHARDS: the chart sets this variable itself"),
-        ("broker.create=true", "broker.create: makes a RabbitmqCluster, which needs a name"),
-        ("shards.terminationGracePeriodSeconds=5", "minimum: got 5, want 15"),
-        (f"fullnameOverride={'a' * 37}", "has 37 characters, and 36 are possible: choose a shorter release name"),
-    ],
-)
-def test_a_wrong_value_is_refused_in_a_sentence(given, sentence):
-    with pytest.raises(RenderFailed, match=sentence.replace(".", r"\.")):
-        render("--set", SECRET, "--set", given)
-
-
-def test_a_scaler_that_cannot_do_what_is_asked_is_refused():
-    values = [
-        "--set=workers.default.queues={default.READY}",
-        *(f"--set=workers.default.autoscaling.{each}" for each in ("enabled=true", "minReplicas=5", "maxReplicas=3")),
-    ]
-
-    with pytest.raises(RenderFailed, match=r"minReplicas \(5\) is more than maxReplicas \(3\)"):
-        render("--set", SECRET, *values)
-    with pytest.raises(RenderFailed, match="amqp only tells the length of a queue"):
-        render(
-            "--set",
-            SECRET,
-            values[0],
-            values[1],
-            "--set=workers.default.autoscaling.protocol=amqp,workers.default.autoscaling.mode=MessageRate",
-        )

@@ -9,6 +9,9 @@ whose names begin alike would share one.
 {{- if gt (len $name) 36 -}}
 {{- fail (printf "the name %s has %d characters, and 36 are possible: choose a shorter release name or set fullnameOverride" $name (len $name)) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the name %s is not one of a Service (small letters, digits and '-', a letter first): choose another release name or set fullnameOverride" $name) -}}
+{{- end -}}
 {{- $name -}}
 {{- end -}}
 

@@ -46,17 +46,19 @@ topologySpreadConstraints:
       matchLabels: {{- index . 1 | nindent 8 }}
 {{- end -}}
 
-{{/*
-A mapping of variables as the list that Kubernetes wants; a mapping cannot have a name twice. Helm reads numbers of a file
-as floating ones, and would write 1e+06.
-*/}}
+{{/* Helm reads numbers of a file as floating ones, and would write 1e+06. */}}
+{{- define "gateway.text" -}}
+{{ kindIs "float64" . | ternary (regexReplaceAll "[.]?0+$" (printf "%f" .) "") (toString .) }}
+{{- end -}}
+
+{{/* A mapping of variables as the list that Kubernetes wants; a mapping cannot have a name twice. */}}
 {{- define "gateway.env" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
   {{- if kindIs "map" $value }}
   valueFrom: {{- toYaml $value | nindent 4 }}
   {{- else }}
-  value: {{ kindIs "float64" $value | ternary (regexReplaceAll "[.]?0+$" (printf "%f" $value) "") (toString $value) | quote }}
+  value: {{ include "gateway.text" $value | quote }}
   {{- end }}
 {{- end }}
 {{- end -}}
