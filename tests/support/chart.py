@@ -1,6 +1,7 @@
 """The Helm chart, rendered by Helm."""
 
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -24,14 +25,46 @@ class RenderFailed(Exception):
     """Helm refused the values."""
 
 
+TOOLS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gateway-service-tests/chart"
+"""What ``./run chart-tools`` makes."""
+
+
 @cache
 def tool(name: str) -> str:
     """Return the path of a program that ``./run chart-tools`` provides; skip where it is not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gateway-service-tests/chart/bin"
-    found = shutil.which(name, path=f"{cache}:{os.environ['PATH']}")
+    found = shutil.which(name, path=f"{TOOLS / 'bin'}:{os.environ['PATH']}")
     if found is None:
         pytest.skip(f"{name} is not here; ./run chart-tools gets it, which needs Go")
     return found
+
+
+@cache
+def definition(api_version: str, kind: str) -> dict[str, Any]:
+    """Return the schema of a custom resource, which allows nothing that it does not name; skip where there is none.
+
+    A cluster drops what a definition does not name without a word, or refuses it, as Helm 4 asks it to.
+    """
+    group, _, version = api_version.partition("/")
+    path = TOOLS / "definitions" / f"{group}_{kind.lower()}s.yaml"
+    if not path.exists():
+        pytest.skip(f"the definition of {kind} is not here; ./run chart-tools gets it, which needs Go")
+    spec = yaml.load(path.read_text("utf-8"), yaml.CSafeLoader)["spec"]
+    (schema,) = [each["schema"]["openAPIV3Schema"] for each in spec["versions"] if each["name"] == version]
+    return _closed(schema)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    schema = dict(schema)
+    if "pattern" in schema:  # of Go, where a flag may stand anywhere
+        schema["pattern"] = re.sub(r"^\^\(\?i\)(.*)\$$", r"^(?i:\1)$", schema["pattern"])
+    if "properties" in schema:
+        schema["properties"] = {name: _closed(each) for name, each in schema["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            schema["additionalProperties"] = False
+    for keyword in {"items", "additionalProperties"} & schema.keys():
+        if isinstance(schema[keyword], dict):
+            schema[keyword] = _closed(schema[keyword])
+    return schema
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
