@@ -1,6 +1,7 @@
 // What the page asks the supervisors to do.
 
 import { byId } from "./dom.js";
+import { count, plural } from "./format.js";
 import { toast } from "./toast.js";
 
 const MAX_TOLD = 3;
@@ -49,4 +50,10 @@ export function confirmed(title, text, yes) {
   dialog.returnValue = "cancel";
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
+/** Ask before sessions end, wherever on the page that was asked for. */
+export function confirmedIdentify(shards) {
+  const text = `${plural(shards, "session")} will end, and ${count(shards)} of today's IDENTIFYs will be spent.`;
+  return confirmed("Identify anew?", text, "Identify anew");
 }

@@ -1,6 +1,6 @@
 // Every other operation: a form made from what the registry says of it, and its answer.
 
-import { act, confirmed } from "./actions.js";
+import { act, confirmed, confirmedIdentify } from "./actions.js";
 import { byId, element, setOptions } from "./dom.js";
 
 export class OperationForm {
@@ -39,9 +39,11 @@ export class OperationForm {
   async run() {
     const { name, kind, wants_host, help } = this.chosen;
     const host = wants_host ? this.form.elements.host.value : "";
+    const inputs = [...this.form.elements].filter((input) => input.name.startsWith("argument:") && input.value.trim());
+    const texts = Object.fromEntries(inputs.map((input) => [input.name.slice(9), input.value.trim()]));
     if (kind === "control" && wants_host && !(await confirmed(`${name} on ${host}?`, help, name))) return;
-    const texts = [...this.form.elements].filter((input) => input.name.startsWith("argument:") && input.value.trim());
-    const asked = { operation: name, host, arguments: Object.fromEntries(texts.map((input) => [input.name.slice(9), input.value.trim()])) };
+    if (texts.mode === "identify" && !(await confirmedIdentify(1))) return;
+    const asked = { operation: name, host, arguments: texts };
     const shown = byId("gw-operation-answer");
     shown.hidden = true;
     const answer = await act(this.base, "operation", asked, `${name}: done.`);

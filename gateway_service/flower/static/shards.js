@@ -1,9 +1,9 @@
 // The Shards page: its parts, joined.
 
-import { act, confirmed } from "./actions.js";
+import { act, confirmed, confirmedIdentify } from "./actions.js";
 import { byId } from "./dom.js";
 import { Feed } from "./feed.js";
-import { count, plural } from "./format.js";
+import { plural } from "./format.js";
 import { OperationForm } from "./operations.js";
 import { showBudget, showLedger, showRolls } from "./panels.js";
 import { PresenceForm } from "./presence.js";
@@ -49,10 +49,7 @@ function showSelection() {
 
 async function restart(mode) {
   const shard_ids = [...table.selected].sort((a, b) => a - b);
-  if (mode === "identify") {
-    const text = `${plural(shard_ids.length, "session")} will end, and ${count(shard_ids.length)} of today's IDENTIFYs will be spent.`;
-    if (!(await confirmed("Identify anew?", text, "Identify anew"))) return;
-  }
+  if (mode === "identify" && !(await confirmedIdentify(shard_ids.length))) return;
   await act(base, "restart", { shard_ids, mode }, `${plural(shard_ids.length, "shard")} asked to ${mode}.`);
   feed.soon();
 }

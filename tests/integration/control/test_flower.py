@@ -93,20 +93,35 @@ def test_selected_shards_of_two_hosts_resume(stack, flower, opened):
     take_picture(page, "shards-light", full_page=True)
 
 
+def by_the_button(page):
+    page.get_by_label("Select shard 6").set_checked(checked=True)
+    page.get_by_role("button", name="Identify anew…").click()
+
+
+def by_the_form(page):
+    page.locator("[name=operation]").select_option("restart_shard")
+    page.locator("[name='argument:shard_id']").fill("6")
+    page.locator("[name='argument:mode']").fill("identify")
+    page.get_by_role("button", name="Run", exact=True).click()
+
+
 @ON_ANY_BROKER
-def test_identify_asks_first(stack, flower, opened):
+@pytest.mark.parametrize(
+    ("ask", "done"), [(by_the_button, "1 shard asked to identify."), (by_the_form, "restart_shard: done.")]
+)
+def test_identify_asks_first(stack, flower, opened, ask, done):
     page = opened(flower)
     all_live(page)
     identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
-    page.get_by_label("Select shard 6").check()
 
-    page.get_by_role("button", name="Identify anew…").click()
+    ask(page)
+    page.get_by_text("1 session will end, and 1 of today's IDENTIFYs will be spent.").wait_for()
     take_picture(page, "shards-confirm")
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Identify anew…").click()
+    ask(page)
     page.get_by_role("button", name="Identify anew", exact=True).click()
 
-    page.get_by_text("1 shard asked to identify.").wait_for()
+    page.get_by_text(done).wait_for()
     wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies + 1)
     all_live(page)
 
