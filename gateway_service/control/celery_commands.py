@@ -10,8 +10,10 @@ from typing import Any
 import click
 from celery.worker.control import Panel, controller_info_t
 from pydantic import ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
+from gateway_service.refusals import InvalidArgument
 
 
 def install() -> None:
@@ -37,19 +39,28 @@ def _converter(operation: Operation, name: str) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         try:
             checked(value=text)
-        except ValidationError:
-            return from_json(text)
+        except ValidationError as exc:
+            return from_json(text, exc)
         return text
 
-    def from_json(text: str) -> Any:
+    def from_json(text: str, as_text: ValidationError) -> Any:
         try:
             value = json.loads(text)
             checked(value=value)
         except ValidationError as exc:
-            faults = "; ".join(fault["msg"] for fault in exc.errors(include_url=False))
-            raise click.UsageError(f"{name}: {faults}\nUsage: {usage_of(operation)}") from None
-        except ValueError:
-            raise click.UsageError(f"{name}: {text!r} cannot be read\nUsage: {usage_of(operation)}") from None
+            raise refused(*map(_sentence, exc.errors(include_url=False))) from None
+        except ValueError as exc:
+            is_meant_as_json = text[:1] in {"[", "{"}
+            raise refused(
+                *([f"is not JSON: {exc}"] if is_meant_as_json else map(_sentence, as_text.errors(include_url=False)))
+            ) from None
         return value
 
+    def refused(*faults: str) -> click.UsageError:
+        return click.UsageError(f"{InvalidArgument.code}: {name}: {'; '.join(faults)}\nUsage: {usage_of(operation)}")
+
     return convert
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    return str(fault.get("ctx", {}).get("error", fault["msg"]))

@@ -17,12 +17,12 @@ from kombu.pidbox import Node
 
 from gateway_service.contract import ASKED_BY
 from gateway_service.control.control import Control
-from gateway_service.control.local import view_of
+from gateway_service.control.local import Host, view_of
 from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.nodes import addressed, reply_address, shard_node, stock_reply
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
 from gateway_service.control.replies import Answer, ShardView
-from gateway_service.refusals import ControlError, InvalidArgument
+from gateway_service.refusals import ControlError, InvalidArgument, OtherHost
 from gateway_service.telemetry import LogEvent, log_event, redact
 
 _log: Final = logging.getLogger(__name__)
@@ -139,14 +139,16 @@ class RemoteControl:
     async def _answer(self, name: str, body: Mapping[str, Any]) -> Any:
         """Return the reply of one node; None for silence."""
         method, given = str(body.get("method")), dict(body.get("arguments") or {})
-        view = self._view(name)
+        view, is_addressed = self._view(name), bool(body.get("destination"))
         asked_by = given.pop(ASKED_BY, None)
         if asked_by == self._control.host.name:
             return None
         if operation := OPERATIONS.get(method):
             caller = "celery" if asked_by is None else f"celery:{asked_by}"
-            return await self._perform(operation, given, caller, is_for_people=asked_by is None)
-        if body.get("destination") and (found := BUTTONS.get((method, view is not None))):
+            return await self._perform(
+                operation, given, caller, is_for_people=asked_by is None, is_addressed=is_addressed
+            )
+        if is_addressed and (found := BUTTONS.get((method, view is not None))):
             shard = {} if view is None else {"shard_id": view.shard_id}
             return await self._perform(OPERATIONS[found], shard, "celery")
         return stock_reply(method, self._control.host, view)
@@ -159,20 +161,34 @@ class RemoteControl:
         return None
 
     async def _perform(
-        self, operation: Operation, given: Mapping[str, Any], caller: str, *, is_for_people: bool = True
+        self,
+        operation: Operation,
+        given: Mapping[str, Any],
+        caller: str,
+        *,
+        is_for_people: bool = True,
+        is_addressed: bool = False,
     ) -> Any:
         host = self._control.host
-        shard_ids = [*host.shard_ids]
         try:
             answer = await self._control.perform_here(operation, given, caller)
         except ControlError as exc:
-            if not is_for_people:
-                return {"error": exc.to_json(host.name), "shard_ids": shard_ids}
-            usage = f" (usage: {usage_of(operation)})" if isinstance(exc, InvalidArgument) else ""
-            return {"error": f"{exc.code}: {redact(str(exc))}{usage}"}
+            return _refusal(exc, operation, host, is_for_people=is_for_people)
         if answer is None:
-            return None
-        return _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": shard_ids}
+            if not is_addressed:
+                return None  # whoever runs the shard answers
+            elsewhere = OtherHost(f"{host.name} does not run it; without a destination, whoever does is asked")
+            return _refusal(elsewhere, operation, host, is_for_people=is_for_people)
+        return (
+            _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": [*host.shard_ids]}
+        )
+
+
+def _refusal(error: ControlError, operation: Operation, host: Host, *, is_for_people: bool) -> dict[str, Any]:
+    if not is_for_people:
+        return {"error": error.to_json(host.name), "shard_ids": [*host.shard_ids]}
+    usage = f" (usage: {usage_of(operation)})" if isinstance(error, InvalidArgument) else ""
+    return {"error": f"{error.code}: {redact(str(error))}{usage}"}
 
 
 def _for_people(answer: Answer[Any]) -> dict[str, Any]:

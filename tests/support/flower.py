@@ -5,10 +5,10 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -22,6 +22,8 @@ SCREENSHOTS_VARIABLE = "TEST_SCREENSHOTS"
 """A folder that keeps the pictures of a test run."""
 CREDENTIALS = ("operator", f"password-of-flower-{MARK}")
 BASIC_AUTH = "--basic_auth={}:{}".format(*CREDENTIALS)
+OUR_ACTION: Final[Mapping[str, Any]] = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": CREDENTIALS}
+"""What the page sends with each action."""
 
 
 class FlowerProcess:

@@ -14,6 +14,7 @@ from tests.support.control_stack import ON_ANY_BROKER
 from tests.support.flower import (
     BASIC_AUTH,
     CREDENTIALS,
+    OUR_ACTION,
     oldest_flower,
     running_browser,
     running_flower,
@@ -25,14 +26,12 @@ from tests.support.waiting import TIMEOUT_S, wait_until
 pytestmark = pytest.mark.slow
 
 NASTY = """<b id="evil">"quoted"</b> & 'tags' \\ </script>"""
-OUR_ACTION = {"headers": {"Sec-Fetch-Site": "same-origin"}, "auth": CREDENTIALS}
 BROWSER_TIMEOUT_MS = 1000 * TIMEOUT_S
 
 
-@pytest.fixture(scope="module")
-def flower(stack, tmp_path_factory):
-    with running_flower(stack.broker_url, tmp_path_factory.mktemp("flower"), BASIC_AUTH) as flower:
-        yield flower
+@pytest.fixture
+def flower(stack, flowers):
+    return flowers(stack.broker_url)
 
 
 @pytest.fixture(scope="module")

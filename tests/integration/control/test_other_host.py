@@ -6,86 +6,12 @@ import time
 
 import pytest
 
-from gateway_service.cli.main import run
-from gateway_service.control.operations import OPERATIONS
 from gateway_service.errors import EX_CONFIG, EX_OK, EX_REFUSED, EX_UNAVAILABLE, EX_USAGE
 from gateway_service.protocol.constants import Opcode
-from gateway_service.refusals import ControlError, InvalidArgument
+from gateway_service.refusals import InvalidArgument
 from gateway_service.simulator import InvalidateSession, LimitRequest, Moment
-from gateway_service.worker.calls import GatewayCalls
-from tests.support.connection import application_on
 from tests.support.control_stack import NUM_SHARDS, ON_ANY_BROKER
-from tests.support.secrecy import seen
-from tests.support.waiting import TIMEOUT_S, wait_until
-
-
-@pytest.fixture
-def cli(stack, monkeypatch, capsys):
-    """Return a function that runs a command against the first service and returns exit code, output and errors."""
-    monkeypatch.setenv("GATEWAY_CONTROL_ADDRESS", f"127.0.0.1:{stack.services[0].control_port()}")
-    monkeypatch.setenv("GATEWAY_CONTROL_TOKENS_FILE", str(stack.tokens))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def command(*arguments):
-        code = run(arguments)
-        printed = capsys.readouterr()
-        seen(printed.out + printed.err)
-        return code, printed.out, printed.err
-
-    return command
-
-
-@pytest.fixture(scope="module")
-def calls(stack):
-    with application_on(stack.broker_url) as app:
-        yield GatewayCalls(lambda: app)
-
-
-@pytest.fixture
-def codes(stack, cli, calls):
-    """Return a function that asks for the same thing through each door and returns what it is refused with."""
-
-    def at_the_api(operation, arguments):
-        described = OPERATIONS[operation]
-        path = described.path.format(**arguments)
-        rest = {name: value for name, value in arguments.items() if f"{{{name}}}" not in described.path}
-        return stack.request(f"{described.method} {path}", json=rest).json()["code"]
-
-    def at_the_broker(operation, arguments):
-        with application_on(stack.broker_url) as app:
-            answers = app.control.broadcast(operation, arguments, reply=True, timeout=TIMEOUT_S, limit=1)
-        [reply] = answers[0].values()
-        return reply["error"].partition(":")[0]
-
-    def in_a_task(operation, arguments):
-        with pytest.raises(ControlError) as refusal:
-            getattr(calls, operation)(arguments.get("guild_id") or arguments.get("presence"), **_named(arguments))
-        return refusal.value.code
-
-    def on_the_command_line(operation, arguments):
-        if operation == "update_presence":
-            shards = ",".join(map(str, arguments["shard_ids"]))
-            words = ("presence", "set", json.dumps(arguments["presence"]), "--shards", shards)
-        else:
-            asked = ("--query", arguments["query"], "--limit", "1", "--timeout", str(arguments["timeout_s"]))
-            words = ("members", str(arguments["guild_id"]), *asked)
-        code, out, _ = cli(*words, "--json")
-        assert code != EX_OK
-        [failure] = json.loads(out)["failures"]
-        return failure["code"]
-
-    def ask(operation, before=lambda: None, **arguments):
-        found = []
-        for door in (at_the_api, at_the_broker, in_a_task, on_the_command_line):
-            before()
-            found.append(door(operation, arguments))
-        return found
-
-    return ask
-
-
-def _named(arguments):
-    return {name: value for name, value in arguments.items() if name not in {"guild_id", "presence"}}
+from tests.support.waiting import wait_until
 
 
 def resumes(stack):
@@ -157,22 +83,6 @@ def test_a_task_moves_the_bot_and_shows_a_presence(calls, stack):
 def test_a_task_learns_what_is_wrong(calls, stack):
     with pytest.raises(InvalidArgument, match="a query that is not empty needs a limit"):
         calls.request_guild_members(stack.guild_of(0), query="ann", timeout_s=30.0)
-
-
-@ON_ANY_BROKER
-def test_each_condition_has_the_same_code_on_every_door(stack, codes):
-    def limit():
-        stack.simulator_thread.call(
-            stack.simulator.arm, fault=LimitRequest(retry_after_s=60.0), moment=Moment.REQUEST, shard_id=6
-        )
-
-    large = {"activities": [{"name": "x" * 5000, "type": 0}]}
-    members = {"guild_id": stack.guild_of(6), "query": "a", "limit": 1, "timeout_s": 1.0}
-
-    assert codes("update_presence", presence={"status": "dnd"}, shard_ids=[99]) == ["unknown_shard"] * 4
-    assert codes("update_presence", presence=large, shard_ids=[0]) == ["too_large"] * 4
-    assert codes("request_guild_members", limit, **members) == ["rate_limited"] * 4
-    stack.simulator_thread.call(stack.simulator.disarm)
 
 
 def test_equal_requests_at_one_time_are_one(stack):
