@@ -59,7 +59,7 @@ Example:
 def set_presence(caller: Caller, *, wanted: dict[str, Any], shard_ids: list[int] | None) -> int:
     """Show a presence, now and after each new session."""
     answer = caller.ask("update_presence", presence=wanted, shard_ids=shard_ids)
-    return caller.say(answer, f"shown by shards {as_ranges(answer['result']['shard_ids'])}")
+    return caller.say(answer, f"shown by shards {as_ranges(answer['result']['shard_ids']) or 'none'}")
 
 
 @presence.command(name="clear", epilog=EXIT_CODES)
@@ -68,7 +68,7 @@ def set_presence(caller: Caller, *, wanted: dict[str, Any], shard_ids: list[int]
 def clear_presence(caller: Caller, *, shard_ids: list[int] | None) -> int:
     """Go back to the presence of the settings."""
     answer = caller.ask("update_presence", presence=None, shard_ids=shard_ids)
-    return caller.say(answer, f"cleared on shards {as_ranges(answer['result']['shard_ids'])}")
+    return caller.say(answer, f"cleared on shards {as_ranges(answer['result']['shard_ids']) or 'none'}")
 
 
 @click.group()

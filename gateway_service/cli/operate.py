@@ -50,6 +50,7 @@ def rolling_restart(caller: Caller, *, max_resume_s: float) -> int:
     all of its shards are live. Halts when a resume fails or something was lost.
     """
     answer = caller.ask("rolling_restart", max_resume_s=max_resume_s)
+    failures = answer["failures"]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=caller.console, disable=caller.as_json) as progress:
         task = progress.add_task("processes", total=_roll(answer)["processes"])
@@ -57,6 +58,7 @@ def rolling_restart(caller: Caller, *, max_resume_s: float) -> int:
             time.sleep(_POLL_S)
             answer = caller.ask("rolling_restart_status")
             progress.update(task, completed=_roll(answer)["processes_done"])
+    answer["failures"] = failures
     roll = _roll(answer)
     sentence = f"identifies used: {roll['identifies_used']}, dispatches lost: {roll['dispatches_lost']}"
     if roll["changed"]:

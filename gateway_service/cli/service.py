@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ from gateway_service.cli.flags import config_flag, flag_of
 from gateway_service.errors import EX_OK, EX_REFUSED
 from gateway_service.refusals import ControlError
 from gateway_service.settings import SETTINGS, load_control_options
+from gateway_service.supervisor.plan import as_ranges
 
 if TYPE_CHECKING:
     from gateway_service.control.client import ControlClient
@@ -52,9 +53,22 @@ class Caller:
         else:
             if sentence:
                 click.echo(sentence)
-            for failure in answer["failures"]:
-                click.echo(f"{failure['code']}: {failure['message']}", err=True)
+            for line in _lines_of(answer["failures"]):
+                click.echo(line, err=True)
         return EX_REFUSED if answer["failures"] else EX_OK
+
+
+def _lines_of(failures: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return one line for each failure; one that several shards of a host have in common is told once, with them."""
+    shards: dict[tuple[str, str, str | None], list[int]] = {}
+    for failure in failures:
+        shard_ids = shards.setdefault((failure["code"], failure["message"], failure.get("host")), [])
+        if failure.get("shard_id") is not None:
+            shard_ids.append(failure["shard_id"])
+    return [
+        f"{code}: {message}" + (f" (shards {as_ranges(shard_ids)} of {host})" if len(shard_ids) > 1 else "")
+        for (code, message, host), shard_ids in shards.items()
+    ]
 
 
 def for_service(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.local import Host
 from gateway_service.control.operations import OPERATIONS, Operation, Reach
-from gateway_service.control.replies import Answer, Reply, ShardFailure
+from gateway_service.control.replies import Answer, Outcome, Reply, ShardFailure
 from gateway_service.control.service import Peers
 from gateway_service.control.standing_queues import StandingQueues
 from gateway_service.errors import ServiceUnavailable, ShardUnavailable
@@ -63,7 +63,7 @@ class Control:
         except ControlError as exc:
             self._note(operation, arguments, caller, exc.code, started)
             raise
-        self._note(operation, arguments, caller, "ok" if not answer.failures else "partial", started)
+        self._note(operation, arguments, caller, _outcome_of(answer), started)
         return answer
 
     async def perform_here(self, operation: Operation, given: Mapping[str, Any], caller: str) -> Answer[Any] | None:
@@ -78,12 +78,12 @@ class Control:
             self._check_shard(operation, arguments)
             if not self._concerns_us(operation, arguments):
                 return None
-            result = await self._run(operation, arguments)
+            answer = self._answer(operation, caller, started, await self._run(operation, arguments))
         except ControlError as exc:
             self._note(operation, arguments, caller, exc.code, started)
             raise
-        self._note(operation, arguments, caller, "ok", started)
-        return self._answer(operation, caller, started, result)
+        self._note(operation, arguments, caller, _outcome_of(answer), started)
+        return answer
 
     def refused(self, operation: Operation, caller: str, error: ControlError) -> None:
         """Note a call that its door did not let in; ``error`` says whose token it was."""
@@ -104,27 +104,33 @@ class Control:
             return await self._ask_owner(operation, arguments)
         if operation.reach is not Reach.EVERY:
             return self._answer(operation, caller, started, await self._run(operation, arguments))
+        wanted = self._wanted(arguments)
         results: list[Reply] = []
         failures: list[ShardFailure] = []
         if ours:
             try:
-                results.append(await self._run(operation, arguments))
+                outcome = await self._run(operation, arguments)
             except ControlError as exc:  # what the others can do is done all the same
-                failures.append(ShardFailure.model_validate(exc.to_json(self.host.name)))
-        if missing := self._wanted(arguments) - self.host.shard_ids:
+                failures += _failures(exc.to_json(self.host.name), wanted & self.host.shard_ids)
+            else:
+                results.append(outcome.result)
+                failures += outcome.failures
+        if missing := wanted - self.host.shard_ids:
             others, theirs = await self._ask_others(operation, arguments, missing)
             results += others
             failures += theirs
         if not results:
-            raise ControlError.from_json(failures[0].model_dump())
+            told = {"shard_id"} if len(failures) > 1 else set()  # one sentence for all of them
+            raise ControlError.from_json(failures[0].model_dump(exclude=told))
         joined = results[0]
         for other in results[1:]:
             joined = joined.joined(other)
-        return self._answer(operation, caller, started, joined, failures)
+        return self._answer(operation, caller, started, Outcome(joined, failures))
 
-    async def _run(self, operation: Operation, arguments: Arguments) -> Reply:
+    async def _run(self, operation: Operation, arguments: Arguments) -> Outcome:
         try:
-            return await operation.run(self.host, arguments)
+            done = await operation.run(self.host, arguments)
+            return done if isinstance(done, Outcome) else Outcome(done)
         except ShardUnavailable as exc:
             raise NotReady(str(exc), shard_id=exc.shard_id) from None
         except ServiceUnavailable as exc:
@@ -159,7 +165,11 @@ class Control:
         except NotSupported as exc:
             return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
         results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
-        failures = [ShardFailure.model_validate(answer["error"]) for answer in answers if "error" in answer]
+        failures = []
+        for answer in answers:
+            if "error" in answer:
+                failures += _failures(answer["error"], missing.intersection(answer.get("shard_ids", ())))
+            failures += map(ShardFailure.model_validate, answer.get("failures", ()))
         failures += [
             ShardFailure(
                 code=OtherHost.code, message=f"no supervisor that runs shard {shard_id} answered", shard_id=shard_id
@@ -215,16 +225,15 @@ class Control:
         operation: Operation,
         caller: str,
         started: float,
-        result: Reply,
-        failures: Sequence[ShardFailure] = (),
+        outcome: Outcome,
     ) -> Answer[Any]:
         return Answer[Any](
             operation=operation.name,
             host=self.host.name,
             caller=caller,
             took_ms=_ms_since(started),
-            result=result,
-            failures=list(failures),
+            result=outcome.result,
+            failures=list(outcome.failures),
         )
 
     def _note(self, operation: Operation, arguments: Arguments, caller: str, outcome: str, started: float) -> None:
@@ -268,6 +277,16 @@ def operation_named(name: str) -> Operation:
         return OPERATIONS[name]
     except KeyError:
         raise InvalidArgument(f"there is no operation {name!r}") from None
+
+
+def _failures(refusal: Mapping[str, object], shard_ids: Iterable[int]) -> list[ShardFailure]:
+    """Return what a host refused, once for each of its shards; once in all where these are not known."""
+    each: list[Mapping[str, object]] = [{**refusal, "shard_id": shard_id} for shard_id in sorted(shard_ids)]
+    return [ShardFailure.model_validate(failure) for failure in each or [refusal]]
+
+
+def _outcome_of(answer: Answer[Any]) -> str:
+    return "partial" if answer.failures else "ok"
 
 
 def _ms_since(started: float) -> float:

@@ -15,12 +15,15 @@ from gateway_service.refusals import TooLarge
 MAX_PRESENCE_BYTES: Final = 3072
 
 
-async def update_presence(host: Host, asked: args.UpdatePresence) -> replies.PresenceReply:
+async def update_presence(host: Host, asked: args.UpdatePresence) -> replies.Outcome:
     _check_presence(asked.presence)
     ours = host.shard_ids
     wanted = ours if asked.shard_ids is None else ours & frozenset(asked.shard_ids)
-    shown = await host.service.set_presence(asked.presence, sorted(wanted))
-    return replies.PresenceReply(shard_ids=list(shown))
+    refusals = await host.service.set_presence(asked.presence, sorted(wanted))
+    return replies.Outcome(
+        replies.PresenceReply(shard_ids=sorted(wanted - refusals.keys())),
+        [replies.ShardFailure.model_validate(refusal.to_json(host.name)) for refusal in refusals.values()],
+    )
 
 
 async def update_voice_state(host: Host, asked: args.UpdateVoiceState) -> replies.SentReply:

@@ -13,7 +13,7 @@ from gateway_service.control.service import Service
 from gateway_service.errors import ConfigurationError
 from gateway_service.ipc.messages import ShardStatus
 from gateway_service.protocol.constants import shard_id_of
-from gateway_service.refusals import Misconfigured, OperationTimedOut
+from gateway_service.refusals import Misconfigured, NotReady, OperationTimedOut
 from gateway_service.settings import Routes
 from gateway_service.supervisor import ProcessSnapshot
 
@@ -143,12 +143,25 @@ async def drain(host: Host, _: args.Arguments) -> replies.DrainReply:
     return replies.DrainReply(shard_ids=sorted(host.shard_ids))
 
 
-async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.RollingRestartReply:
+async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.Outcome:
+    given_up = [process for process in host.service.snapshot().processes if process.state == "FATAL"]
     try:
         host.roll.begin(asked.max_resume_s)
     except ConfigurationError as exc:
         raise Misconfigured(f"{exc}; nothing was restarted") from None
-    return replies.RollingRestartReply(hosts=[host.roll.view()])
+    return replies.Outcome(
+        replies.RollingRestartReply(hosts=[host.roll.view()]),
+        [
+            replies.ShardFailure(
+                code=NotReady.code,
+                message=f"process {process.index} was given up, so the roll passes it over; restart the service",
+                shard_id=shard_id,
+                host=host.name,
+            )
+            for process in given_up
+            for shard_id in process.shard_ids
+        ],
+    )
 
 
 async def rolling_restart_status(host: Host, _: args.Arguments) -> replies.RollingRestartReply:

@@ -33,7 +33,7 @@ class Operation:
     help: str
     arguments: type[args.Arguments] = args.Arguments
     reply: type[replies.Reply]
-    run: Callable[[Host, Any], Awaitable[replies.Reply]]
+    run: Callable[[Host, Any], Awaitable[replies.Reply | replies.Outcome]]
     reach: Reach
     method: Method
     path: str

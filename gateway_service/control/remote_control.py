@@ -193,4 +193,5 @@ def _refusal(error: ControlError, operation: Operation, host: Host, *, is_for_pe
 
 def _for_people(answer: Answer[Any]) -> dict[str, Any]:
     result: dict[str, Any] = answer.result.model_dump(mode="json")
-    return {"ok": result, "took_ms": answer.took_ms}
+    failures = [failure.model_dump(mode="json", exclude_none=True) for failure in answer.failures]
+    return {"ok": result, "took_ms": answer.took_ms} | ({"failures": failures} if failures else {})

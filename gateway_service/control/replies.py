@@ -1,5 +1,7 @@
 """What operations answer: one model each, inside an :class:`Answer` that says who answered."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,7 +140,7 @@ class RoutesReply(Reply):
 
 class PresenceReply(Reply):
     shard_ids: list[int]
-    """Shards that send it now or as soon as they are live."""
+    """Shards that send it now or as soon as they are live; for those in ``failures`` it is kept until they are live."""
 
     @property
     def shard_ids_covered(self) -> frozenset[int]:
@@ -238,6 +240,15 @@ class ShardFailure(BaseModel):
     shard_id: int | None = None
     host: str | None = None
     retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an operation on one supervisor."""
+
+    result: Reply
+    failures: Sequence[ShardFailure] = ()
+    """What shards of it could not do while others could."""
 
 
 ResultT = TypeVar("ResultT", bound=Reply)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from gateway_service.refusals import ControlError
 from gateway_service.supervisor import Snapshot
 from gateway_service.supervisor.live_settings import LiveSettings, NewSettings
 
@@ -36,8 +37,10 @@ class Service(Protocol):
             timeout_s: How long to wait for Discord's answer; 0 returns as soon as the shard has queued it.
         """
 
-    async def set_presence(self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]) -> list[int]:
-        """Keep a presence for shards of ours and let them show it; return those that do so now."""
+    async def set_presence(
+        self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]
+    ) -> dict[int, ControlError]:
+        """Keep a presence for shards of ours and let them show it; return why some cannot be told now."""
 
     async def set_voice_state(self, guild_id: int, voice: Mapping[str, Any]) -> None:
         """Keep the voice channel of a guild of ours and let its shard enter it."""

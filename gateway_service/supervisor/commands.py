@@ -16,6 +16,7 @@ from gateway_service.supervisor.desired import Desired, is_leave
 
 # A process answers within its time; so much later it has other troubles, and its watchdog sees to them.
 _GRACE_S: Final = 5.0
+_KEPT: Final = "what is wanted is kept, and told to Discord once the shard is live"
 
 
 class Commands:
@@ -73,10 +74,10 @@ class Commands:
             self._leaving.setdefault(shard_id, set()).add(int(data["guild_id"]))
         return done.result
 
-    async def show_presence(self, shard_ids: Sequence[int]) -> list[int]:
-        """Let shards show their desired presence; return those that do."""
-        shown = await asyncio.gather(*(self._show_presence(shard_id) for shard_id in shard_ids))
-        return [shard_id for shard_id, is_shown in zip(shard_ids, shown, strict=True) if is_shown]
+    async def show_presence(self, shard_ids: Sequence[int]) -> dict[int, ControlError]:
+        """Let shards show their desired presence; return why some cannot be told now. They are once they are live."""
+        refusals = await asyncio.gather(*(self._show_presence(shard_id) for shard_id in shard_ids))
+        return {shard_id: refusal for shard_id, refusal in zip(shard_ids, refusals, strict=True) if refusal is not None}
 
     def presence_changed(self, shard_ids: Iterable[int]) -> None:
         """Let shards show what is configured now; those that cannot be told are told once they are live."""
@@ -87,15 +88,11 @@ class Commands:
         """Let a shard enter or leave a voice channel; if it cannot be told now, it is told when it is live.
 
         Raises:
-            ShardUnavailable: The process of the shard does not run.
-            ControlError: The command was refused.
+            ControlError: It cannot be told now.
         """
-        self._told.add(shard_id)
-        try:
-            await self.send(shard_id, Opcode.VOICE_STATE_UPDATE, voice)
-        except (ShardUnavailable, ControlError):
-            self._owed.add(shard_id)
-            raise
+        refusal = await self._tell_desired(shard_id, Opcode.VOICE_STATE_UPDATE, voice)
+        if refusal is not None:
+            raise refusal
 
     # What slots tell.
 
@@ -151,23 +148,23 @@ class Commands:
         with suppress(StateUnavailable):  # then it is told once more, which is harmless
             await self.desired.forget_left(guild_ids)
 
-    async def _show_presence(self, shard_id: int) -> bool:
+    async def _show_presence(self, shard_id: int) -> ControlError | None:
         presence = await self.desired.presence_of(shard_id)
         return await self._tell_desired(shard_id, Opcode.PRESENCE_UPDATE, presence or {})
 
-    async def _tell_desired(self, shard_id: int, op: int, data: Mapping[str, Any]) -> bool:
+    async def _tell_desired(self, shard_id: int, op: int, data: Mapping[str, Any]) -> ControlError | None:
+        """Tell a shard what is desired; return why it cannot be told now."""
         self._told.add(shard_id)
-        is_sent = await self._quietly(shard_id, op, data)
-        if not is_sent:
-            self._owed.add(shard_id)
-        return is_sent
-
-    async def _quietly(self, shard_id: int, op: int, data: Mapping[str, Any]) -> bool:
         try:
             await self.send(shard_id, op, data)
-        except (ShardUnavailable, ControlError):
-            return False
-        return True
+        except ShardUnavailable as exc:
+            refusal: ControlError = NotReady(f"{exc}; {_KEPT}", shard_id=shard_id)
+        except ControlError as exc:
+            refusal = type(exc)(f"{exc}; {_KEPT}", shard_id=shard_id, retry_after_s=exc.retry_after_s)
+        else:
+            return None
+        self._owed.add(shard_id)
+        return refusal
 
     def _apply(self, applying: Any) -> None:
         task = asyncio.ensure_future(applying)

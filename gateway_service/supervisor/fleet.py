@@ -8,6 +8,7 @@ from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.messages import GatewayUrl, Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
 from gateway_service.protocol.constants import shard_id_of
 from gateway_service.protocol.states import State
+from gateway_service.refusals import ControlError
 from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
@@ -132,11 +133,13 @@ class Fleet:
         """
         return await self.commands.send(shard_id, op, data, timeout_s)
 
-    async def set_presence(self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]) -> list[int]:
+    async def set_presence(
+        self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int]
+    ) -> dict[int, ControlError]:
         """Keep a presence for shards of ours, and let them show it; None goes back to the configured one.
 
         Returns:
-            The shards that show it now or as soon as they are live; the others will when their process runs.
+            Why shards could not be told now; they are once they are live. All others show it, or will when live.
 
         Raises:
             StateUnavailable: It cannot be kept; nothing was changed.
@@ -148,7 +151,7 @@ class Fleet:
         """Keep the voice channel of a guild until it is left, and let its shard enter or leave it.
 
         Raises:
-            ShardUnavailable: The shard's process does not run; the wish is kept, and told when it does.
+            ControlError: The shard cannot be told now; the wish is kept, and told once it is live.
             StateUnavailable: It cannot be kept; nothing was changed.
         """
         await self.commands.desired.set_voice_state(guild_id, voice)

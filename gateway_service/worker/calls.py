@@ -141,17 +141,20 @@ class GatewayCalls:
         """Show a presence on all shards or some; it is kept over restarts. None goes back to the configured one.
 
         Returns:
-            The shards that show it, of the supervisors that answered in time.
+            The shards that show it, of the supervisors that answered in time. One whose process does not run is not
+            among them; it shows the presence once it is live.
         """
         asked: dict[str, Any] = {"presence": None if presence is None else dict(presence)}
         if shard_ids is not None:
             asked["shard_ids"] = sorted(set(shard_ids))
         wanted = asked.get("shard_ids")
         shown: list[int] = []
+        refused: list[int] = []
 
         def is_enough(answer: Mapping[str, Any]) -> bool:
             shown.extend(answer["result"]["shard_ids"])
-            return wanted is not None and set(wanted) <= set(shown)
+            refused.extend(failure["shard_id"] for failure in answer["failures"])
+            return wanted is not None and set(wanted) <= {*shown, *refused}
 
         self._broadcast("update_presence", asked, timeout_s if wanted is not None else 1.0, is_enough)
         return sorted(shown)

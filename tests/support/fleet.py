@@ -61,6 +61,7 @@ class FakeFleet:
         self.restarted = []
         self.commands = []
         self.presences = {}
+        self.refusals = {}
         self.answer = []
         self.on_restart = lambda _index: None
         self.file = {}
@@ -95,7 +96,7 @@ class FakeFleet:
 
     async def set_presence(self, presence, shard_ids):
         self.presences.update(dict.fromkeys(shard_ids, presence))
-        return list(shard_ids)
+        return self.refusals
 
     async def set_voice_state(self, guild_id, voice):
         self.commands.append((guild_id, 4, voice, 0.0))

@@ -1,6 +1,8 @@
 """Every operation through the HTTP door, for shards of both supervisors."""
 
 import json
+import os
+import signal
 
 import httpx
 import pytest
@@ -55,6 +57,28 @@ def test_a_presence_is_shown_and_kept_over_a_new_session(stack):
 
     identify = stack.simulator.transcript.payloads(Opcode.IDENTIFY, shard_id=0)[-1]
     assert identify.data["presence"]["status"] == "dnd"
+
+
+def test_what_is_wanted_of_a_shard_whose_process_is_down_is_reported_and_sent_once_it_is_live(stack):
+    guild_id = stack.guild_of(6)
+    os.kill(stack.ok("GET /v1/processes")["result"]["processes"][3]["pid"], signal.SIGKILL)
+    wait_until(lambda: stack.ok("GET /v1/processes", service=1)["result"]["processes"][1]["state"] != "RUNNING")
+
+    answer = stack.ok("PUT /v1/presence", json={"presence": {"status": "idle"}, "shard_ids": [4, 6, 7]})
+    refused = stack.request(f"PUT /v1/voice/{guild_id}", json={"channel_id": "123456789012345678"}).json()
+
+    assert answer["result"]["shard_ids"] == [4]
+    assert [(failure["shard_id"], failure["code"]) for failure in answer["failures"]] == [
+        (6, "not_ready"),
+        (7, "not_ready"),
+    ]
+    assert (refused["shard_id"], refused["code"]) == (6, "not_ready")
+    for told in (answer["failures"][0]["message"], refused["detail"]):
+        assert "what is wanted is kept, and told to Discord once the shard is live" in told
+    wait_until(lambda: stack.simulator.presences.get(6, {}).get("status") == "idle")
+    wait_until(lambda: stack.simulator.hub.voice_channels.get(guild_id) == 123456789012345678)
+    stack.ok(f"PUT /v1/voice/{guild_id}", json={})
+    stack.wait_until_live()
 
 
 def test_a_voice_channel_is_entered_again_in_a_new_session(stack):

@@ -16,7 +16,7 @@ from gateway_service.refusals import (
     UnknownShard,
 )
 from gateway_service.settings.values import MAX_PRESENCE_LEVELS
-from tests.support.fleet import FakeFleet, FakePeers, shard
+from tests.support.fleet import FakeFleet, FakePeers, process, shard
 
 GUILD_OF_0, GUILD_OF_3 = 4 << 22, 3 << 22
 
@@ -142,10 +142,50 @@ async def test_a_host_that_refuses_does_not_hide_one_that_is_silent():
 
     answer = await perform(subject, "update_presence", presence={"status": "idle"})
 
-    assert [(failure.code, failure.host, failure.shard_id) for failure in answer.failures] == [
-        ("failed", "gateway@there", None),
-        ("other_host", None, 3),
-    ]
+    assert facts(answer.failures) == [("failed", "gateway@there", 2), ("other_host", None, 3)]
+
+
+def facts(failures):
+    return [(failure.code, failure.host, failure.shard_id) for failure in failures]
+
+
+async def test_what_a_host_refuses_is_told_of_each_of_its_shards_that_were_meant():
+    refusal = {"code": "failed", "message": "its store does not answer", "host": "gateway@there"}
+    fleet, subject = control(peers=FakePeers({"error": refusal, "shard_ids": [2, 3]}))
+
+    there = await perform(subject, "update_presence", presence=None, shard_ids=[0, 3])
+    fleet.file = {"routes": {"A": {"drop": "maybe"}}}
+    subject.peers = FakePeers({"shard_ids": [2, 3], "result": {"hosts": []}})
+    here = await perform(subject, "reload_routes")
+
+    assert facts(there.failures) == [("failed", "gateway@there", 3)]
+    assert facts(here.failures) == [("misconfigured", "gateway@here", 0), ("misconfigured", "gateway@here", 1)]
+
+
+async def test_a_shard_that_cannot_be_told_is_reported_while_the_others_are_told():
+    theirs = {"code": "not_ready", "message": "kept", "shard_id": 3, "host": "gateway@there"}
+    there = {"shard_ids": [2, 3], "result": {"shard_ids": [2]}, "failures": [theirs]}
+    fleet, subject = control(peers=FakePeers(there))
+    fleet.refusals = {1: NotReady("shard 1 is not available; kept", shard_id=1)}
+
+    answer = await perform(subject, "update_presence", presence={"status": "idle"})
+    as_asked_by_another = await subject.perform_here(operation_named("update_presence"), {"presence": None}, "test")
+
+    assert answer.result.shard_ids == [0, 2]
+    assert facts(answer.failures) == [("not_ready", "gateway@here", 1), ("not_ready", "gateway@there", 3)]
+    assert facts(as_asked_by_another.failures) == [("not_ready", "gateway@here", 1)]
+    assert subject.calls == {("update_presence", "partial"): 2}
+
+
+async def test_a_process_that_a_roll_passes_over_is_told_of_each_of_its_shards():
+    fleet, subject = control()
+    fleet.processes = [process(0, [0, 1], state="FATAL")]
+
+    answer = await perform(subject, "rolling_restart")
+    await subject.host.roll.close()
+
+    assert answer.result.hosts[0].processes == 0
+    assert facts(answer.failures) == [("not_ready", "gateway@here", 0), ("not_ready", "gateway@here", 1)]
 
 
 async def test_a_fault_of_ours_is_logged_and_told_as_any_error(caplog):
@@ -244,9 +284,8 @@ async def test_a_file_that_is_wrong_on_one_host_is_read_on_the_others():
     answer = await perform(subject, "reload_routes")
 
     assert [host.host for host in answer.result.hosts] == ["gateway@there"]
-    [failure] = answer.failures
-    assert (failure.code, failure.host) == ("misconfigured", "gateway@here")
-    assert "'A'" in failure.message
+    assert facts(answer.failures) == [("misconfigured", "gateway@here", 0), ("misconfigured", "gateway@here", 1)]
+    assert "'A'" in answer.failures[0].message
 
 
 async def test_a_file_that_is_wrong_everywhere_is_an_error():
@@ -254,8 +293,10 @@ async def test_a_file_that_is_wrong_everywhere_is_an_error():
     fleet, subject = control(peers=FakePeers({"error": refusal, "shard_ids": [2, 3]}))
     fleet.file = {"routes": {"A": {"drop": "maybe"}}}
 
-    with pytest.raises(Misconfigured, match="the routes stay as they are"):
+    with pytest.raises(Misconfigured, match="the routes stay as they are") as refused:
         await perform(subject, "reload_routes")
+
+    assert refused.value.shard_id is None
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 5.0])

@@ -8,6 +8,7 @@ import pytest
 from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.messages import CommandDone, ShardStatus
 from gateway_service.protocol.constants import Opcode
+from gateway_service.refusals import NotReady
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.desired import Desired
 from tests.support.waiting import until
@@ -70,7 +71,7 @@ class Process:
 async def test_a_presence_that_a_lost_process_had_queued_is_shown_by_the_next_one():
     process = Process()
     await process.desired.set_presence(DND, [1])
-    assert await process.commands.show_presence([1]) == [1]
+    assert await process.commands.show_presence([1]) == {}
 
     await process.restart(1)
     await until(lambda: process.took)
@@ -84,8 +85,13 @@ async def test_a_presence_that_a_lost_process_had_queued_is_shown_by_the_next_on
 async def test_a_presence_for_a_process_that_does_not_run_waits_for_it():
     process = Process()
     process.is_running = False
-    await process.desired.set_presence(DND, [1])
-    assert await process.commands.show_presence([1]) == []
+    await process.desired.set_presence(DND, [0, 1])
+    [refusal] = (await process.commands.show_presence([1])).values()
+    assert (type(refusal), refusal.shard_id) == (NotReady, 1)
+    assert str(refusal) == (
+        "shard 1 is not available: its process does not run; what is wanted is kept, and told to Discord once the "
+        "shard is live"
+    )
 
     process.is_running = True
     process.report(1)
@@ -122,7 +128,7 @@ async def test_a_voice_channel_that_nobody_could_enter_is_entered_later():
     process = Process()
     process.is_running = False
     await process.desired.set_voice_state(GUILD_OF_SHARD_1, VOICE)
-    with pytest.raises(ShardUnavailable):
+    with pytest.raises(NotReady, match="what is wanted is kept"):
         await process.commands.change_voice_channel(1, VOICE)
 
     process.is_running = True

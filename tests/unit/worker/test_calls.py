@@ -70,16 +70,21 @@ def test_a_broker_that_is_away_is_a_timeout():
         GatewayCalls(lambda: Gateways(failure=OperationalError())).where_is(GUILD)
 
 
+def shown(*shard_ids):
+    return {"result": {"shard_ids": [*shard_ids]}, "failures": []}
+
+
 def test_a_presence_is_shown_by_all_supervisors():
-    gateways = Gateways({"result": {"shard_ids": [4, 5]}}, {"result": {"shard_ids": [0, 1]}})
+    gateways = Gateways(shown(4, 5), shown(0, 1))
 
     assert GatewayCalls(lambda: gateways).update_presence({"status": "idle"}) == [0, 1, 4, 5]
 
 
 def test_a_presence_for_some_shards_waits_for_these_alone():
-    gateways = Gateways({"result": {"shard_ids": [1]}}, {"error": {"code": "failed", "message": "never read"}})
+    last = shown(1) | {"failures": [{"code": "not_ready", "message": "its process is BACKOFF", "shard_id": 2}]}
+    gateways = Gateways(shown(4), last, {"error": {"code": "failed", "message": "never read"}})
 
-    assert GatewayCalls(lambda: gateways).update_presence(None, shard_ids=[1]) == [1]
+    assert GatewayCalls(lambda: gateways).update_presence(None, shard_ids=[1, 2, 4]) == [1, 4]
 
 
 def test_where_a_guild_is():
