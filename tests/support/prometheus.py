@@ -53,18 +53,21 @@ def names_in(expression: str) -> set[str]:
 class Prometheus:
     """Scrapes and evaluates every second."""
 
-    def __init__(self, directory: Path, jobs: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, directory: Path, jobs: Sequence[Mapping[str, Any]], *, is_hasty: bool) -> None:
         """Start it.
 
         Args:
             directory: For its configuration and data.
             jobs: Of ``scrape_configs``.
+            is_hasty: Every fault need last for a second only; otherwise the rules are as they are.
         """
+        alerts = ALERTS.read_text("utf-8")
+        (directory / "alerts.yml").write_text(re.sub(r"\bfor: \w+", "for: 1s", alerts) if is_hasty else alerts)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         configuration = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(ALERTS)],
+            "rule_files": ["alerts.yml"],
             "scrape_configs": jobs,
         }
         (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration))
@@ -126,8 +129,10 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(directory: Path, jobs: Sequence[Mapping[str, Any]]) -> Iterator[Prometheus]:
-    prometheus = Prometheus(directory, jobs)
+def running_prometheus(
+    directory: Path, jobs: Sequence[Mapping[str, Any]], *, is_hasty: bool = False
+) -> Iterator[Prometheus]:
+    prometheus = Prometheus(directory, jobs, is_hasty=is_hasty)
     try:
         prometheus.wait_until_scraped()
         yield prometheus
