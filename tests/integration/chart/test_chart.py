@@ -18,6 +18,7 @@ from tests.support.chart import (
     EXAMPLES,
     NEWEST_KUBERNETES,
     OLDEST_KUBERNETES,
+    ROOT,
     definition,
     environment_of,
     helm,
@@ -235,6 +236,17 @@ def test_liveness_has_nothing_to_do_with_broker_state_store_and_discord(objects)
     }
 
     assert paths == {("gateway", "livez"), ("worker", "metrics"), ("flower", "healthcheck")}
+
+
+def test_containers_are_asked_for_their_health_where_compose_asks(rendered):
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    for pod in pods_of(rendered["smallest"]):
+        (container,) = pod["containers"]
+        asked = re.search(r"127\.0\.0\.1:(\d+)(/\w+)", compose[container["name"]]["healthcheck"]["test"][-1])
+        ports = {each["name"]: str(each["containerPort"]) for each in container["ports"]}
+        probes = [container[probe]["httpGet"] for probe in container if probe.endswith("Probe")]
+
+        assert asked.groups() in {(ports[probe["port"]], probe["path"]) for probe in probes}
 
 
 def test_a_pod_has_longer_to_end_than_it_needs(objects):
