@@ -4,13 +4,12 @@ Only described, not handled: gateways answer, and a worker that loads this does 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 from celery.worker.control import Panel, controller_info_t
 from pydantic import ValidationError, create_model
-from pydantic_core import ErrorDetails
 
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
 from gateway_service.refusals import InvalidArgument
@@ -62,5 +61,5 @@ def _converter(operation: Operation, name: str) -> Callable[[str], Any]:
     return convert
 
 
-def _sentence(fault: ErrorDetails) -> str:
+def _sentence(fault: Mapping[str, Any]) -> str:
     return str(fault.get("ctx", {}).get("error", fault["msg"]))

@@ -13,15 +13,16 @@ from tornado.ioloop import IOLoop
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.operations import Operation, Reach
 from gateway_service.control.peers import BrokerPeers
+from gateway_service.control.service import Collected
+from gateway_service.flower.answers import all_of, hosts_of, missing_of, refused
 from gateway_service.flower.listener import Listener
-from gateway_service.flower.shard_store import ShardStore, hosts_of
+from gateway_service.flower.shard_store import ShardStore
 from gateway_service.refusals import ControlError, OtherHost
 
 _ANSWER_S: Final = 3.0
 _ASK_EVERY_S: Final = 5.0
 _ASK_EVERY_S_WHILE_ROLLING: Final = 1.0
 _AT_ONCE: Final = 8
-_NOBODY: Final = "no gateway answers; is `gateway-service start` running on this broker?"
 
 
 class Gateways:
@@ -68,24 +69,20 @@ class Gateways:
         async def one(shard_id: int) -> list[dict[str, Any]]:
             async with gate:
                 arguments = {"shard_id": shard_id, "mode": mode}
-                answers = await self._ask("restart_shard", arguments, caller, expect=1)
-            return _failures(answers, shard_id)
+                answers = await self._ask("restart_shard", arguments, caller, bool)
+            return refused(answers) if answers else [self._unanswered(shard_id=shard_id)]
 
         return [failure for failures in await asyncio.gather(*map(one, shard_ids)) for failure in failures]
 
-    async def update_presence(
-        self, presence: Mapping[str, Any] | None, shard_ids: Sequence[int] | None, caller: str
-    ) -> list[dict[str, Any]]:
-        """Set a presence; return the failures."""
-        arguments = {"presence": presence} | ({} if shard_ids is None else {"shard_ids": [*shard_ids]})
-        expect = 1 if shard_ids and len(shard_ids) == 1 else len(self._store.hosts)
-        return _failures(await self._ask("update_presence", arguments, caller, expect=expect))
-
     async def roll(self, caller: str) -> list[dict[str, Any]]:
         """Begin a rolling restart on every host; return the failures."""
-        failures = _failures(await self._ask("rolling_restart", {}, caller, expect=len(self._store.hosts)))
+        hosts = self._store.known_hosts
+        answers = await self._ask("rolling_restart", {}, caller, all_of(hosts))
         self._asked_at = 0.0
-        return failures
+        silent = sorted(hosts - hosts_of(answers))
+        if not hosts and not answers:
+            return [self._unanswered()]
+        return refused(answers) + [self._unanswered(host=host) for host in silent]
 
     async def perform(
         self, operation: Operation, arguments: Arguments, host: str, caller: str
@@ -99,30 +96,49 @@ class Gateways:
             caller: Who asks.
         """
         given = arguments.model_dump(mode="json", exclude_unset=True)
-        expect = len(self._store.hosts) if operation.reach is Reach.EVERY else 1
         patience_s = max(getattr(arguments, name, 0.0) for name in ("timeout_s", "wait_s"))
-        answers = await self._ask(operation.name, given, caller, expect=expect, patience_s=patience_s, host=host)
+        shard_ids = getattr(arguments, "shard_ids", None)
+        wanted: frozenset[int] = frozenset()
+        if operation.reach is Reach.EVERY:
+            wanted = frozenset(self._store.shard_ids if shard_ids is None else shard_ids)
+        answers = await self._ask(
+            operation.name,
+            given,
+            caller,
+            lambda given: not missing_of(wanted, given),
+            patience_s=patience_s,
+            host=host,
+        )
         results = {str(answer["host"]): answer["result"] for answer in answers if "result" in answer}
-        return results, _failures(answers)
+        silent = [self._unanswered(shard_id=each) for each in sorted(missing_of(wanted, answers))]
+        if not answers and not silent:
+            silent = [self._unanswered(host=host, shard_id=getattr(arguments, "shard_id", None))]
+        return results, refused(answers) + silent
 
     async def _ask(
         self,
         operation: str,
         arguments: dict[str, Any],
         caller: str,
-        expect: int,
+        is_enough: Collected,
         *,
         patience_s: float = 0.0,
         host: str = "",
     ) -> Sequence[dict[str, Any]]:
         peers = BrokerPeers(self._app, f"flower:{caller}@{socket.gethostname()}")
-        return await peers.ask(
-            operation,
-            arguments,
-            timeout_s=_ANSWER_S + patience_s,
-            is_enough=lambda answers: len(answers) >= max(1, expect),
-            host=host,
-        )
+        return await peers.ask(operation, arguments, timeout_s=_ANSWER_S + patience_s, is_enough=is_enough, host=host)
+
+    def _unanswered(self, *, host: str = "", shard_id: int | None = None) -> dict[str, Any]:
+        """Return the failure of whom nobody answered for, as :meth:`ControlError.to_json` has it."""
+        if not self._store.hosts:
+            words = "no gateway answers; is `gateway-service start` running on this broker?"
+        elif host:
+            words = f"{host} does not answer"
+        elif shard_id is not None:
+            words = f"no supervisor that runs shard {shard_id} answered"
+        else:
+            words = "no supervisor that runs this shard answered"
+        return OtherHost(words, shard_id=shard_id).to_json(host)
 
     def _ask_when_due(self) -> None:
         """Ask for what no event tells; the page does not wait for it."""
@@ -137,26 +153,16 @@ class Gateways:
     async def _refresh(self) -> None:
         try:
             if not self._store.hosts:
-                for answer in await self._ask("shards", {}, "page", expect=1000):
+                for answer in await self._ask("shards", {}, "page", lambda _answers: False):
                     for view in answer.get("result", {}).get("shards", ()):
                         self._store.put(view, time.time())
             hosts = self._store.hosts
             if not hosts:
                 self._budgets = self._rolls = ()
                 return
-            budgets = await self._ask("identify_budget", {}, "page", expect=len(hosts))
-            rolls = await self._ask("rolling_restart_status", {}, "page", expect=len(hosts))
+            budgets = await self._ask("identify_budget", {}, "page", all_of(hosts))
+            rolls = await self._ask("rolling_restart_status", {}, "page", all_of(hosts))
         except ControlError:
             return  # the rows grow stale, which is what can be said
         self._budgets = [answer["result"] for answer in budgets if "result" in answer]
         self._rolls = [roll for answer in rolls if "result" in answer for roll in answer["result"]["hosts"]]
-
-
-def _failures(answers: Sequence[Mapping[str, Any]], shard_id: int | None = None) -> list[dict[str, Any]]:
-    """Return what was refused, as :meth:`ControlError.to_json` has it."""
-    if not hosts_of(answers) and not any("error" in answer for answer in answers):
-        return [
-            OtherHost(_NOBODY if shard_id is None else f"shard {shard_id}: {_NOBODY}", shard_id=shard_id).to_json("")
-        ]
-    refused = [dict(answer["error"]) for answer in answers if "error" in answer]
-    return refused + [dict(failure) for answer in answers for failure in answer.get("failures", ())]

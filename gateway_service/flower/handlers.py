@@ -82,8 +82,10 @@ class ShardsAction(BaseApiHandler):
                     parsed(operation_named("restart_shard"), {"shard_id": shard_id, "mode": mode})
                 return {"failures": await gateways.restart(shard_ids, mode, caller)}
             case "presence":
-                parsed(operation_named("update_presence"), asked)
-                return {"failures": await gateways.update_presence(asked["presence"], asked.get("shard_ids"), caller)}
+                operation = operation_named("update_presence")
+                arguments = parsed(operation, {"presence": asked["presence"]} | asked)
+                _, failures = await gateways.perform(operation, arguments, "", caller)
+                return {"failures": failures}
             case "operation":
                 host = str(asked["host"])
                 operation, arguments = filled_in(asked["operation"], asked["arguments"], host)

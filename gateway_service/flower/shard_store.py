@@ -1,6 +1,6 @@
 """The last that was heard of every shard, and which of it is news to a page. Pure: times come in as arguments."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway_service.flower.rates import Rates
@@ -62,6 +62,11 @@ class ShardStore:
         """The supervisors that were heard of lately."""
         return frozenset(row["host"] for row in self._rows.values() if not row["is_stale"])
 
+    @property
+    def known_hosts(self) -> frozenset[str]:
+        """Those, and the ones whose rows are shown as silent."""
+        return frozenset(row["host"] for row in self._rows.values())
+
     def _change(self, row: dict[str, Any]) -> None:
         self.version += 1
         self._rows[row["shard_id"]] = row | {"version": self.version}
@@ -78,8 +83,3 @@ def lag_of(fields: Mapping[str, Any]) -> int:
     if received is None or published is None:
         return max(0, int(fields["received"]) - int(fields["published"]))
     return max(0, int(received) - int(published))
-
-
-def hosts_of(answers: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the supervisors that answered."""
-    return frozenset(str(answer["host"]) for answer in answers if "host" in answer)

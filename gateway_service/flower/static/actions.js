@@ -22,7 +22,7 @@ export async function act(base, action, asked, done) {
   } catch {
     answer = refused("Flower does not answer.");
   }
-  const failures = answer.failures.map((failure) => failure.message);
+  const failures = [...new Set(answer.failures.map((failure) => failure.message))];
   for (const message of failures.slice(0, MAX_TOLD)) toast(message, "bad");
   if (failures.length > MAX_TOLD) toast(`…and ${failures.length - MAX_TOLD} more failures.`, "bad");
   if (!failures.length) toast(done);

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway_service.control.operations import OPERATIONS
-from gateway_service.errors import EX_OK
+from gateway_service.errors import EX_OK, EX_REFUSED
 from gateway_service.protocol.constants import Opcode
 from gateway_service.refusals import ControlError
 from gateway_service.simulator import LimitRequest, Moment, SayNothing
 from tests.support.connection import application_on
-from tests.support.control_stack import ON_ANY_BROKER
-from tests.support.flower import OUR_ACTION
+from tests.support.control_stack import NUM_SHARDS, ON_ANY_BROKER
+from tests.support.flower import CREDENTIALS, OUR_ACTION
 from tests.support.secrecy import seen
 from tests.support.waiting import TIMEOUT_S, wait_until
 
@@ -182,3 +182,20 @@ def test_a_condition_has_the_same_code_on_every_door(stack, doors, condition):
 
     assert {name: code for name, (code, _) in answers.items()} == dict.fromkeys(answers, condition.code)
     assert [sentence for _, sentence in answers.values() if condition.sentence not in sentence] == []
+
+
+@ON_ANY_BROKER
+def test_what_a_silent_host_did_not_do_is_told_shard_by_shard(stack, cli, flowers):
+    page = flowers(stack.broker_url)
+    wait_until(lambda: len(page.request("GET", "/shards/news", auth=CREDENTIALS).json()["shard_ids"]) == NUM_SHARDS)
+    presence = {"status": "idle"}
+
+    with silent_owner(stack):
+        over_http = stack.ok("PUT /v1/presence", json={"presence": presence})["failures"]
+        code, out, _ = cli("presence", "set", json.dumps(presence), "--json")
+        on_the_page = page.request("POST", "/shards/presence", json={"presence": presence}, **OUR_ACTION).json()
+
+    assert code == EX_REFUSED
+    for failures in (over_http, json.loads(out)["failures"], on_the_page["failures"]):
+        assert [(each["code"], each["shard_id"]) for each in failures] == [("other_host", id_) for id_ in (4, 5, 6, 7)]
+        assert failures[0]["message"] == "no supervisor that runs shard 4 answered"
