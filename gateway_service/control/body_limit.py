@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-import orjson
+from starlette.requests import Request
+from starlette.responses import Response
 
-from gateway_service.control.problem import PROBLEM_JSON, problem_of
 from gateway_service.refusals import TooLarge
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -18,11 +18,13 @@ _Send = Callable[[_Message], Awaitable[None]]
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 to a body of more than :data:`MAX_BODY_BYTES`, announced or not."""
+    """ASGI middleware: refuses a body of more than :data:`MAX_BODY_BYTES`, announced or not."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], host: str) -> None:
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], refuse: Callable[[Request, TooLarge], Awaitable[Response]]
+    ) -> None:
         self._app = app
-        self._host = host
+        self._refuse = refuse
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":
@@ -40,7 +42,10 @@ class BodyLimit:
             if size <= MAX_BODY_BYTES:
                 parts.append(part)
             elif is_complete or size > MAX_BODY_BYTES + _DISCARDED_BYTES:
-                await self._refuse(send)
+                error = TooLarge(f"the request has more than {MAX_BODY_BYTES} bytes")
+                response = await self._refuse(Request(scope), error)
+                response.headers["connection"] = "close"
+                await response(scope, receive, send)
                 return
 
         async def whole() -> _Message:
@@ -51,9 +56,3 @@ class BodyLimit:
             return await receive()
 
         await self._app(scope, whole, send)
-
-    async def _refuse(self, send: _Send) -> None:
-        body = orjson.dumps(problem_of(TooLarge(f"the request has more than {MAX_BODY_BYTES} bytes"), self._host))
-        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": TooLarge.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})

@@ -7,8 +7,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from gateway_service.control.control import parsed
-from gateway_service.control.operations import Operation
+from gateway_service.control.operations import Operation, parsed
 from gateway_service.control.tokens import strongest_token
 from gateway_service.errors import ConfigurationError, ServiceUnavailable
 from gateway_service.refusals import ControlError

@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.local import Host
-from gateway_service.control.operations import OPERATIONS, Operation, Reach
+from gateway_service.control.operations import Operation, Reach, parsed
 from gateway_service.control.replies import Answer, Outcome, Reply, ShardFailure
 from gateway_service.control.service import Peers
 from gateway_service.control.standing_queues import StandingQueues
 from gateway_service.errors import ServiceUnavailable, ShardUnavailable
 from gateway_service.refusals import (
     ControlError,
-    InvalidArgument,
     NotReady,
     NotSupported,
     OperationFailed,
@@ -30,6 +27,7 @@ _log: Final = logging.getLogger(__name__)
 
 # How long other supervisors may take to answer, beside the time that the operation itself may take.
 PEER_TIMEOUT_S: Final = 2.0
+_SHOWN: Final = frozenset({"shard_id", "shard_ids", "guild_id", "mode"})
 FAULT: Final = "a fault in this program; its log has the traceback"
 
 
@@ -56,8 +54,9 @@ class Control:
             ControlError: It was refused or failed.
         """
         started = time.monotonic()
-        arguments = parsed(operation, given)
+        arguments: Arguments | None = None
         try:
+            arguments = parsed(operation, given)
             self._check_shard(operation, arguments)
             answer = await self._perform(operation, arguments, caller, started)
         except ControlError as exc:
@@ -73,8 +72,9 @@ class Control:
             ControlError: It was refused or failed.
         """
         started = time.monotonic()
-        arguments = parsed(operation, given)
+        arguments: Arguments | None = None
         try:
+            arguments = parsed(operation, given)
             self._check_shard(operation, arguments)
             if not self._concerns_us(operation, arguments):
                 return None
@@ -97,6 +97,10 @@ class Control:
             outcome=error.code,
             reason=str(error),
         )
+
+    def turned_away(self, operation: Operation, caller: str, error: ControlError) -> None:
+        """Note a call that its door let in and did not hand on; the text of ``error`` may repeat what came: no log."""
+        self._note(operation, None, caller, error.code, time.monotonic())
 
     async def _perform(self, operation: Operation, arguments: Arguments, caller: str, started: float) -> Answer[Any]:
         ours = self._concerns_us(operation, arguments)
@@ -236,9 +240,11 @@ class Control:
             failures=list(outcome.failures),
         )
 
-    def _note(self, operation: Operation, arguments: Arguments, caller: str, outcome: str, started: float) -> None:
+    def _note(
+        self, operation: Operation, arguments: Arguments | None, caller: str, outcome: str, started: float
+    ) -> None:
         self.calls[operation.name, outcome] += 1
-        shown = {name: value for name, value in arguments if name in {"shard_id", "shard_ids", "guild_id", "mode"}}
+        shown = {name: value for name, value in arguments or () if name in _SHOWN}
         log_event(
             _log,
             logging.INFO if operation.kind == "control" else logging.DEBUG,
@@ -249,34 +255,6 @@ class Control:
             took_ms=_ms_since(started),
             **shown,
         )
-
-
-def parsed(operation: Operation, given: Mapping[str, Any]) -> Arguments:
-    """Check arguments.
-
-    Raises:
-        InvalidArgument: With one sentence for each fault.
-    """
-    try:
-        return operation.arguments.model_validate(dict(given))
-    except ValidationError as exc:
-        faults = []
-        for fault in exc.errors(include_url=False, include_input=False):
-            sentence = str(fault.get("ctx", {}).get("error", fault["msg"]))
-            faults.append(": ".join([*(".".join(map(str, fault["loc"])),) * bool(fault["loc"]), sentence]))
-        raise InvalidArgument(f"{operation.name}: {'; '.join(faults)}") from None
-
-
-def operation_named(name: str) -> Operation:
-    """Return an operation of the registry.
-
-    Raises:
-        InvalidArgument: There is none of this name.
-    """
-    try:
-        return OPERATIONS[name]
-    except KeyError:
-        raise InvalidArgument(f"there is no operation {name!r}") from None
 
 
 def _failures(refusal: Mapping[str, object], shard_ids: Iterable[int]) -> list[ShardFailure]:

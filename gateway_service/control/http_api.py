@@ -13,13 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, create_model
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.body_limit import BodyLimit
 from gateway_service.control.control import FAULT, Control
 from gateway_service.control.feed import Feed
 from gateway_service.control.health import why_not_ready
-from gateway_service.control.idempotency import IdempotencyKeys
+from gateway_service.control.idempotency import BadKey, IdempotencyKeys
 from gateway_service.control.metrics import CONTENT_TYPE, exposition
 from gateway_service.control.operations import OPERATIONS, Operation
 from gateway_service.control.other_sites import is_from_other_site
@@ -51,7 +52,7 @@ class HttpApi:
             docs_url=None,  # FastAPI's pages fetch their scripts from a CDN
             redoc_url=None,
         )
-        self.app.add_middleware(BodyLimit, host=control.host.name)
+        self.app.add_middleware(BodyLimit, refuse=self._unreadable)
         self.app.add_exception_handler(ControlError, self._refused)
         self.app.add_exception_handler(RequestValidationError, self._invalid)
         self.app.add_exception_handler(HTTPException, self._no_such_path)
@@ -75,18 +76,26 @@ class HttpApi:
     async def _perform(
         self, operation: Operation, request: Request, given: Mapping[str, Any], key: str | None
     ) -> Response:
-        try:
-            caller = self._authorize(request, "read" if operation.kind == "inspect" else "control")
-        except ControlError as exc:
-            self._control.refused(operation, f"http@{_address_of(request)}", exc)
-            raise
+        caller = self._let_in(operation, request)
         fingerprint = f"{operation.name} {orjson.dumps(dict(given), option=orjson.OPT_SORT_KEYS).decode()}"
 
         async def call() -> Answer[Any]:
             return await self._control.perform(operation, given, caller)
 
-        answer = await self._keys.once(caller, key, fingerprint, call)
+        try:
+            answer = await self._keys.once(caller, key, fingerprint, call)
+        except BadKey as exc:
+            self._control.turned_away(operation, caller, exc)
+            raise
         return Response(answer.model_dump_json(), media_type="application/json")
+
+    def _let_in(self, operation: Operation, request: Request) -> str:
+        """Return who asks for an operation, if they may."""
+        try:
+            return self._authorize(request, "read" if operation.kind == "inspect" else "control")
+        except ControlError as exc:
+            self._control.refused(operation, f"http@{_address_of(request)}", exc)
+            raise
 
     def _authorize(self, request: Request, scope: Scope) -> str:
         if not self._tokens and is_from_other_site(request.headers):
@@ -143,11 +152,21 @@ class HttpApi:
 
     async def _invalid(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        try:
-            self._authorize(request, "read")
-        except ControlError as exc:  # who may nothing is told nothing of arguments
-            return await self._refused(request, exc)
-        return await self._refused(request, InvalidArgument("; ".join(map(_sentence, error.errors()))))
+        return await self._unreadable(request, InvalidArgument("; ".join(map(_sentence, error.errors()))))
+
+    async def _unreadable(self, request: Request, error: ControlError) -> Response:
+        if operation := self._operation_at(request):
+            try:
+                caller = self._let_in(operation, request)
+            except ControlError as exc:  # who may nothing is told nothing of arguments
+                return await self._refused(request, exc)
+            self._control.turned_away(operation, caller, error)
+        return await self._refused(request, error)
+
+    def _operation_at(self, request: Request) -> Operation | None:
+        """Return the operation of a request that may not have been routed yet."""
+        matching = (route for route in self.app.routes if route.matches(request.scope)[0] is Match.FULL)
+        return OPERATIONS.get(getattr(next(matching, None), "name", ""))
 
     async def _failed(self, request: Request, _error: Exception) -> Response:
         return await self._refused(request, ControlError(FAULT))
@@ -155,7 +174,7 @@ class HttpApi:
     async def _no_such_path(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == 400:  # noqa: PLR2004 - JSON that is nested too deeply, or a number of too many digits
-            return await self._refused(request, InvalidArgument(f"body: {error.detail}"))
+            return await self._unreadable(request, InvalidArgument(f"body: {error.detail}"))
         refused = NoSuchPath(f"{request.method} {request.url.path}: {error.detail}; see /docs")
         refused.status = error.status_code
         response = await self._refused(request, refused)

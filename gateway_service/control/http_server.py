@@ -114,6 +114,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # the log says who connected, not what a header claims
                 limit_concurrency=_MAX_CONNECTIONS,
                 timeout_graceful_shutdown=_STOP_TIMEOUT_S,
             )

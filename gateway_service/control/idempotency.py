@@ -14,6 +14,10 @@ MAX_KEY_CHARS: Final = 128
 Call = Callable[[], Awaitable[Any]]
 
 
+class BadKey(InvalidArgument):
+    """The Idempotency-Key cannot be used."""
+
+
 class IdempotencyKeys:
     """The calls of the last minutes by their key; an equal key joins the call or gets its answer."""
 
@@ -31,19 +35,19 @@ class IdempotencyKeys:
             call: Performs it.
 
         Raises:
-            InvalidArgument: The key came with another request before.
+            BadKey: It is too long, or came with another request before.
             ControlError: Whatever the call raised, also for the calls that came later.
         """
         if key is None:
             return await call()
         if not 0 < len(key) <= MAX_KEY_CHARS:
-            raise InvalidArgument(f"Idempotency-Key: must have 1 to {MAX_KEY_CHARS} characters")
+            raise BadKey(f"Idempotency-Key: must have 1 to {MAX_KEY_CHARS} characters")
         self._forget_old()
         known = self._calls.get((caller, key))
         if known is not None:
             _, known_fingerprint, running = known
             if known_fingerprint != fingerprint:
-                raise InvalidArgument("Idempotency-Key: was sent with another request before")
+                raise BadKey("Idempotency-Key: was sent with another request before")
             return await asyncio.shield(running)
         task = asyncio.ensure_future(call())
         self._calls[caller, key] = (self._clock() + KEEP_S, fingerprint, task)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, Literal, cast
 
+from pydantic import ValidationError
+
 from gateway_service.control import arguments as args
 from gateway_service.control import discord, local, replies
 from gateway_service.control.local import Host
+from gateway_service.refusals import InvalidArgument
 
 Method = Literal["GET", "POST", "PUT"]
 
@@ -217,3 +220,31 @@ def usage_of(operation: Operation) -> str:
         f"<{name}>" if field.is_required() else f"[{name}]" for name, field in operation.arguments.model_fields.items()
     ]
     return " ".join([operation.name, *words])
+
+
+def parsed(operation: Operation, given: Mapping[str, Any]) -> args.Arguments:
+    """Check arguments.
+
+    Raises:
+        InvalidArgument: With one sentence for each fault.
+    """
+    try:
+        return operation.arguments.model_validate(dict(given))
+    except ValidationError as exc:
+        faults = []
+        for fault in exc.errors(include_url=False, include_input=False):
+            sentence = str(fault.get("ctx", {}).get("error", fault["msg"]))
+            faults.append(": ".join([*(".".join(map(str, fault["loc"])),) * bool(fault["loc"]), sentence]))
+        raise InvalidArgument(f"{operation.name}: {'; '.join(faults)}") from None
+
+
+def operation_named(name: str) -> Operation:
+    """Return an operation of the registry.
+
+    Raises:
+        InvalidArgument: There is none of this name.
+    """
+    try:
+        return OPERATIONS[name]
+    except KeyError:
+        raise InvalidArgument(f"there is no operation {name!r}") from None

@@ -28,6 +28,8 @@ from gateway_service.telemetry import LogEvent, log_event, redact
 _log: Final = logging.getLogger(__name__)
 
 HEARTBEAT_S: Final = 10
+# Whoever has the broker may call themselves anything; the log has to hold it.
+MAX_CALLER_CHARS: Final = 128
 _IDLE_S: Final = 0.25
 _BUSY_S: Final = 0.02
 _FIRST_BACKOFF_S: Final = 0.5
@@ -138,13 +140,14 @@ class RemoteControl:
 
     async def _answer(self, name: str, body: Mapping[str, Any]) -> Any:
         """Return the reply of one node; None for silence."""
-        method, given = str(body.get("method")), dict(body.get("arguments") or {})
+        method, given = str(body.get("method")), body.get("arguments") or {}
+        given = dict(given) if isinstance(given, Mapping) else {"arguments": given}  # which no operation has
         view, is_addressed = self._view(name), bool(body.get("destination"))
         asked_by = given.pop(ASKED_BY, None)
         if asked_by == self._control.host.name:
             return None
         if operation := OPERATIONS.get(method):
-            caller = "celery" if asked_by is None else f"celery:{asked_by}"
+            caller = "celery" if asked_by is None else f"celery:{str(asked_by)[:MAX_CALLER_CHARS]}"
             return await self._perform(
                 operation, given, caller, is_for_people=asked_by is None, is_addressed=is_addressed
             )
@@ -178,6 +181,7 @@ class RemoteControl:
             if not is_addressed:
                 return None  # whoever runs the shard answers
             elsewhere = OtherHost(f"{host.name} does not run it; without a destination, whoever does is asked")
+            self._control.turned_away(operation, caller, elsewhere)
             return _refusal(elsewhere, operation, host, is_for_people=is_for_people)
         return (
             _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": [*host.shard_ids]}

@@ -10,7 +10,7 @@ from flower.utils import strtobool
 from flower.views import BaseHandler
 from tornado.web import HTTPError, StaticFileHandler, authenticated, url
 
-from gateway_service.control.control import operation_named, parsed
+from gateway_service.control.operations import operation_named, parsed
 from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.flower.operations import described, filled_in
 from gateway_service.refusals import ControlError, InvalidArgument

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway_service.control.arguments import Arguments
-from gateway_service.control.control import operation_named, parsed
-from gateway_service.control.operations import OPERATIONS, Operation, Reach
+from gateway_service.control.operations import OPERATIONS, Operation, Reach, operation_named, parsed
 from gateway_service.refusals import InvalidArgument
 
 

@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 def test_the_shards_of_this_host_are_listed(stack):
-    answer = stack.ok("GET /v1/shards")
+    answer = stack.ok("GET /v1/shards", headers={"X-Forwarded-For": "192.0.2.1"})
 
     assert [shard["shard_id"] for shard in answer["result"]["shards"]][:4] == [0, 1, 2, 3]
     assert {shard["state"] for shard in answer["result"]["shards"]} == {"live"}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gateway_service.control.control import Control, operation_named
+from gateway_service.control.control import Control
 from gateway_service.control.local import Host
+from gateway_service.control.operations import operation_named
 from gateway_service.errors import ShardUnavailable
 from gateway_service.refusals import (
     ControlError,
