@@ -13,8 +13,8 @@ _INTENT: Final = "|".join(("ALL", "PRIVILEGED", "UNPRIVILEGED", "NONE", *Intents
 # text must be.
 _FORMS: Final = {
     "": ("(?i)(yes|no|true|false|1|0)", "yes or no"),
-    "N": ("[0-9]+", "a whole number"),
-    "PERCENT": ("[0-9]+", "a whole number"),
+    "large_threshold": ("[5-9][0-9]|1[0-9]{2}|2[0-4][0-9]|250", "a whole number from 50 to 250"),
+    "identify_reserve": ("[0-9]|[1-8][0-9]|90", "a whole number from 0 to 90"),
     "SIZE": ("(?i) *[0-9]{1,15} *(B|KiB|MiB|GiB)? *", "a number of bytes such as 64MiB"),
     "api_url": ("(?i)https?://[^/ ]+.*", "a URL such as https://discord.com/api/v10"),
     "url": ("(?i)wss?://[^/ ]+.*", "a URL such as wss://gateway.discord.gg"),

@@ -175,6 +175,15 @@ def test_a_number_is_written_out(options_in, tmp_path):
     assert environment_of(pod)["RATIO"] == "0.25"
 
 
+def test_a_handler_reads_a_secret_of_its_own():
+    given = "settings.DATABASE_URL.secretKeyRef.name=my-bot,settings.DATABASE_URL.secretKeyRef.key=database-url"
+    variable = {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "my-bot", "key": "database-url"}}}
+
+    for workload in ("StatefulSet", "Deployment"):
+        pods = pods_of([only(render("--set", f"{SECRET},flower.enabled=false,{given}"), workload)])
+        assert variable in pods[0]["containers"][0]["env"]
+
+
 def test_no_object_has_a_secret_in_it(objects):
     secret = {setting.env for setting in SETTINGS if setting.name in {"token", "broker_url", "state_url", "once_url"}}
     given = [

@@ -84,11 +84,11 @@ must be, what it is.
 
 {{- define "gateway.check.settings" -}}
 {{- $known := .Files.Get "settings.json" | fromJson }}
-{{- $ours := list "DISCORD_TOKEN" "DISCORD_TOKEN_FILE" "GATEWAY_BROKER_URL" "GATEWAY_STATE_URL" "GATEWAY_ONCE_URL" "GATEWAY_TASKS" "GATEWAY_SHARDS" "GATEWAY_SHARD_COUNT" "GATEWAY_SHARDS_PER_POD" "GATEWAY_ORDINAL" "GATEWAY_PROCESSES" "GATEWAY_SPOOL_DIR" "GATEWAY_CONTROL_ADDRESS" "GATEWAY_CONTROL_TOKENS_FILE" "GATEWAY_WORKER_METRICS_ADDRESS" }}
+{{- $ours := list "DISCORD_TOKEN" "DISCORD_TOKEN_FILE" "GATEWAY_BROKER_URL" "CELERY_BROKER_URL" "GATEWAY_STATE_URL" "GATEWAY_ONCE_URL" "GATEWAY_TASKS" "GATEWAY_SHARDS" "GATEWAY_SHARD_COUNT" "GATEWAY_SHARDS_PER_POD" "GATEWAY_ORDINAL" "GATEWAY_PROCESSES" "GATEWAY_SPOOL_DIR" "GATEWAY_CONTROL_ADDRESS" "GATEWAY_CONTROL_TOKENS_FILE" "GATEWAY_WORKER_METRICS_ADDRESS" }}
 {{- $possible := list }}
 {{- range $name, $_ := $known }}{{ if not (has $name $ours) }}{{ $possible = append $possible $name }}{{ end }}{{ end }}
-{{- range $name, $value := .Values.settings }}
-{{- $value = include "gateway.text" $value }}
+{{- range $name, $given := .Values.settings }}
+{{- $value := kindIs "map" $given | ternary "" (include "gateway.text" $given) }}
 {{- $setting := get $known $name }}
 {{- if has $name $ours }}
 settings.{{ $name }}: the chart sets this variable itself, from another value or from existingSecret
@@ -98,6 +98,15 @@ settings.{{ $name }}: is no setting of this version; they are {{ join ", " $poss
 settings.{{ $name }}: must be a variable such as GATEWAY_INTENTS, in capital letters
 {{- else if and $value $setting $setting.pattern }}
 {{- include "gateway.check" (list (printf "settings.%s" $name) $value $setting.pattern $setting.must_be) }}
+{{- else if or (and $value (eq $name "GATEWAY_ROUTES")) (and (eq $name "GATEWAY_PRESENCE") (hasPrefix "{" $value)) }}
+{{- with ($value | fromJson).Error }}
+settings.{{ $name }}: must be a JSON object: {{ . }}
+{{- end }}
+{{- else if regexMatch "://[^/?#]*:[^/?#]*@" $value }}
+settings.{{ $name }}: has a password in it; put it into a Secret, and here {secretKeyRef: {name: ..., key: ...}}
+{{- end }}
+{{- if and (kindIs "map" $given) (ne (len $given) 1) }}
+settings.{{ $name }}: must name either a secretKeyRef or a configMapKeyRef
 {{- end }}
 {{- end }}
 {{- end -}}
