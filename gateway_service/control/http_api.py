@@ -32,6 +32,9 @@ from gateway_service.refusals import ControlError, Forbidden, InvalidArgument
 # Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
 KEEP_ALIVE_S: Final = 15.0
 
+# Some clients send an empty object where they have nothing to say.
+_NO_BODY: Final = frozenset({b"", b"{}"})
+
 _PROBLEM: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {PROBLEM_JSON: {}}} for status in ("4XX", "5XX", 422)
 }
@@ -83,8 +86,9 @@ class HttpApi:
             return await self._control.perform(operation, given, caller)
 
         try:
+            await _check_places(operation, request)
             answer = await self._keys.once(caller, key, fingerprint, call)
-        except BadKey as exc:
+        except (BadKey, Misplaced) as exc:
             self._control.turned_away(operation, caller, exc)
             raise
         return Response(answer.model_dump_json(), media_type="application/json")
@@ -195,6 +199,27 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     return f"{'.'.join(map(str, names)) or where}: {reason}"
 
 
+class Misplaced(InvalidArgument):
+    """An argument came where the operation takes none."""
+
+
+async def _check_places(operation: Operation, request: Request) -> None:
+    """Refuse what would be passed over: ``POST /v1/drain?host=other`` must not drain this host.
+
+    Raises:
+        Misplaced: The query or the body has what the operation does not look for there.
+    """
+    in_query = set(operation.arguments.model_fields) - _in_path(operation) if operation.takes == "query" else set()
+    if stray := sorted(set(request.query_params) - in_query):
+        raise Misplaced(f"{', '.join(stray)}: {operation.name} takes no such argument in the query")
+    if operation.takes == "query" and await request.body() not in _NO_BODY:
+        raise Misplaced(f"body: {operation.name} takes its arguments from the query and has no body")
+
+
+def _in_path(operation: Operation) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(operation.path) if name}
+
+
 class NoSuchPath(ControlError):
     """There is nothing at this path for this method."""
 
@@ -207,7 +232,7 @@ Perform = Callable[[Operation, Request, Mapping[str, Any], str | None], Awaitabl
 
 def _endpoint(operation: Operation, perform: Perform) -> Callable[..., Awaitable[Response]]:
     """Return a function whose signature tells FastAPI which arguments come from where."""
-    in_path = {name for _, name, _, _ in Formatter().parse(operation.path) if name}
+    in_path = _in_path(operation)
     rest = _without(operation.arguments, in_path, operation.name)
 
     async def endpoint(request: Request, **given: Any) -> Response:

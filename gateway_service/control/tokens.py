@@ -45,7 +45,10 @@ class Tokens:
         kind, _, token = (authorization or "").partition(" ")
         known = self._tokens.get(_digest(token.strip())) if kind.lower() == "bearer" else None
         if known is None:
-            raise Unauthorized("this service wants a bearer token that it knows: Authorization: Bearer TOKEN")
+            raise Unauthorized(
+                "this service wants a bearer token that it knows: Authorization: Bearer TOKEN; "
+                "commands take it from GATEWAY_CONTROL_TOKENS_FILE"
+            )
         if scope == "control" and known.scope != "control":
             raise Forbidden(f"the token {known.name!r} has the scope 'read'; this needs 'control'")
         return known.name

@@ -58,6 +58,9 @@ def noted(caplog):
         ("PUT /v1/presence", {"content": b"[" * 60_000}, ("update_presence", "invalid_argument")),
         ("PUT /v1/presence", {"content": b" " * (MAX_BODY_BYTES + 1)}, ("update_presence", "too_large")),
         ("POST /v1/drain", {"headers": {"Idempotency-Key": SENT * 10}}, ("drain", "invalid_argument")),
+        (f"POST /v1/drain?host={SENT}", {}, ("drain", "invalid_argument")),
+        (f"PUT /v1/presence?shard_ids={SENT}", {"json": {"presence": None}}, ("update_presence", "invalid_argument")),
+        ("POST /v1/shards/0/restart", {"json": {"mode": SENT}}, ("restart_shard", "invalid_argument")),
     ],
 )
 async def test_a_request_that_cannot_be_read_is_noted(door, caplog, request_line, more, refusal):
