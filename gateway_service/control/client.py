@@ -65,14 +65,14 @@ class ControlClient:
         checked = parsed(operation, given)
         in_path = {name for _, name, _, _ in Formatter().parse(operation.path) if name}
         rest = {name: value for name, value in given.items() if name not in in_path}
-        timeout_s = _ROAD_S + max(getattr(checked, name, 0.0) for name in ("timeout_s", "wait_s"))
+        takes_s = operation.takes_s + max(getattr(checked, name, 0.0) for name in ("timeout_s", "wait_s"))
         try:
             response = self._client.request(
                 operation.method,
                 operation.path.format(**{name: given[name] for name in in_path}),
                 params=rest if operation.takes == "query" else None,
                 json=rest if operation.takes == "body" else None,
-                timeout=timeout_s,
+                timeout=_ROAD_S + takes_s,
             )
             answer = response.json()
         except httpx.HTTPError as exc:

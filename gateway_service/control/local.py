@@ -146,7 +146,7 @@ async def drain(host: Host, _: args.Arguments) -> replies.DrainReply:
 async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.Outcome:
     given_up = [process for process in host.service.snapshot().processes if process.state == "FATAL"]
     try:
-        host.roll.begin(asked.max_resume_s)
+        await host.roll.begin(asked.max_resume_s)
     except ConfigurationError as exc:
         raise Misconfigured(f"{exc}; nothing was restarted") from None
     return replies.Outcome(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from gateway_service.control import arguments as args
 from gateway_service.control import discord, local, replies
 from gateway_service.control.local import Host
+from gateway_service.control.roll import READ_TIMEOUT_S
 from gateway_service.refusals import InvalidArgument
 
 Method = Literal["GET", "POST", "PUT"]
@@ -43,6 +44,8 @@ class Operation:
     """Arguments named in it come from it."""
     takes: Literal["query", "body"] = "query"
     """Where HTTP has the other arguments."""
+    takes_s: float = 0.0
+    """How long it may take, beside what its arguments allow."""
 
 
 def _inspect(name: str, path: str, text: str, run: Any, **more: Any) -> Operation:
@@ -150,6 +153,7 @@ _ALL: Final = (
         reply=replies.RollingRestartReply,
         arguments=args.RollingRestart,
         reach=Reach.HERE,
+        takes_s=READ_TIMEOUT_S,
     ),
     _control(
         "drain",

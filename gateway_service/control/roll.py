@@ -12,14 +12,18 @@ from typing import Final
 
 from gateway_service.control.replies import RollView
 from gateway_service.control.service import Service
-from gateway_service.errors import GatewayServiceError
+from gateway_service.errors import ConfigurationError, GatewayServiceError
 from gateway_service.ipc.messages import ShardStatus
 from gateway_service.refusals import Busy
 from gateway_service.supervisor import ProcessSnapshot
 from gateway_service.supervisor.live_settings import NewSettings
+from gateway_service.supervisor.threads import call_in_thread
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
+
+READ_TIMEOUT_S: Final = 30.0
+"""How long the settings may take to be read again, the imports of a presence function's module included."""
 
 _POLL_S: Final = 0.1
 
@@ -31,26 +35,40 @@ class RollHalted(Exception):
 class Roll:
     """The rolling restart of one host: the last one, and the one that may run."""
 
-    def __init__(self, service: Service, host: str) -> None:
+    def __init__(self, service: Service, host: str, read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self._service = service
         self._host = host
+        self._read_timeout_s = read_timeout_s
+        self._beginning = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._restarts: set[asyncio.Task[None]] = set()
         self._view = RollView(host=host, state="idle")
 
-    def begin(self, max_resume_s: float) -> None:
+    async def begin(self, max_resume_s: float) -> None:
         """Read the settings again and start in the background.
 
         Raises:
             Busy: One is under way.
             ConfigurationError: The settings have a fault, or need more than a rolling restart.
         """
-        if self._task is not None and not self._task.done():
+        if self._beginning.locked() or (self._task is not None and not self._task.done()):
             raise Busy("a rolling restart is under way on this host")
-        new = self._service.settings.read()
+        async with self._beginning:
+            new = await self._read_settings()
         processes = [process for process in self._service.snapshot().processes if process.state != "FATAL"]
         self._view = RollView(host=self._host, state="rolling", processes=len(processes), changed=list(new.changed))
         self._task = asyncio.create_task(self._run(new, processes, max_resume_s), name="rolling-restart")
+
+    async def _read_settings(self) -> NewSettings:
+        """Read them in a thread: a presence function's module may import for seconds, and shards wait for permits."""
+        try:
+            return await call_in_thread(
+                self._service.settings.read, name="rolling-restart-settings", timeout_s=self._read_timeout_s
+            )
+        except TimeoutError:
+            raise ConfigurationError(
+                f"presence: importing it took longer than {self._read_timeout_s:g} s (GATEWAY_PRESENCE)"
+            ) from None
 
     def view(self) -> RollView:
         """Return how far it is."""

@@ -1,12 +1,15 @@
 """A rolling restart: one process at a time, halted by what must not happen."""
 
 import asyncio
+import threading
 
 import pytest
 
 from gateway_service.control.roll import Roll, lost_between
 from gateway_service.errors import ConfigurationError, ShardUnavailable
 from gateway_service.refusals import Busy
+from gateway_service.settings import GatewayOptions
+from gateway_service.supervisor.live_settings import LiveSettings
 from tests.support.fleet import FakeFleet, process, shard
 
 
@@ -29,9 +32,9 @@ async def test_processes_restart_in_turn_and_nothing_is_spent():
     subject.on_restart = lambda index: subject.change(index, resumes=1)
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=10.0)
+    await roll.begin(max_resume_s=10.0)
     with pytest.raises(Busy):
-        roll.begin(max_resume_s=10.0)
+        await roll.begin(max_resume_s=10.0)
     view = await ended(roll)
 
     assert subject.restarted == [0, 1]
@@ -44,7 +47,7 @@ async def test_a_session_that_ended_halts_the_roll():
     subject.on_restart = lambda index: subject.change(index, identifies=1, session="new")
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=10.0)
+    await roll.begin(max_resume_s=10.0)
     view = await ended(roll)
 
     assert subject.restarted == [0]
@@ -59,10 +62,47 @@ async def test_new_settings_come_in_with_the_first_process():
     subject.on_restart = lambda _index: seen.append(subject.settings.current.log_level)
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=10.0)
+    await roll.begin(max_resume_s=10.0)
 
     assert (await ended(roll)).changed == ["log_level"]
     assert seen == ["debug", "debug"]
+
+
+def reads(subject, read):
+    """Let ``subject`` read its settings with ``read``."""
+    subject.settings = LiveSettings(GatewayOptions(token="a.b.c"), read, lambda _message: None)
+
+
+async def test_the_loop_runs_while_the_settings_are_read():
+    subject, is_read = fleet(), threading.Event()
+
+    def read():
+        assert is_read.wait(10), "the loop is blocked"
+        return GatewayOptions(token="a.b.c")
+
+    reads(subject, read)
+    roll = Roll(subject, "gateway@here")
+    beginning = asyncio.ensure_future(roll.begin(max_resume_s=10.0))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await roll.begin(max_resume_s=10.0)
+
+    is_read.set()
+    await beginning
+
+    assert (await ended(roll)).state == "done"
+
+
+async def test_settings_that_are_never_read_do_not_begin_a_roll():
+    subject, is_over = fleet(), threading.Event()
+    reads(subject, is_over.wait)
+    roll = Roll(subject, "gateway@here", read_timeout_s=0.0)
+
+    with pytest.raises(ConfigurationError, match="presence: importing it took longer than 0 s"):
+        await roll.begin(max_resume_s=10.0)
+    is_over.set()
+
+    assert (roll.view().state, subject.restarted) == ("idle", [])
 
 
 async def test_bad_settings_do_not_begin_a_roll():
@@ -71,7 +111,7 @@ async def test_bad_settings_do_not_begin_a_roll():
     roll = Roll(subject, "gateway@here")
 
     with pytest.raises(ConfigurationError, match="log_level: "):
-        roll.begin(max_resume_s=10.0)
+        await roll.begin(max_resume_s=10.0)
 
     assert (roll.view().state, subject.restarted) == ("idle", [])
 
@@ -81,7 +121,7 @@ async def test_code_that_does_not_start_restarts_nothing(caplog):
     subject.does_start = False
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=10.0)
+    await roll.begin(max_resume_s=10.0)
     view = await ended(roll)
 
     assert (view.state, view.processes_done, subject.restarted) == ("halted", 0, [])
@@ -97,7 +137,7 @@ async def test_a_process_that_ends_for_good_halts_the_roll():
     subject.on_restart = fail
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=10.0)
+    await roll.begin(max_resume_s=10.0)
 
     assert (await ended(roll)).reason == "shard 0 is not available: its process is FATAL"
 
@@ -107,7 +147,7 @@ async def test_a_ledger_that_does_not_add_up_halts_the_roll():
     subject.on_restart = lambda index: subject.change(index, is_balanced=False)
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=10.0)
+    await roll.begin(max_resume_s=10.0)
 
     assert (await ended(roll)).reason == "the ledger of shard 0 does not add up"
 
@@ -117,7 +157,7 @@ async def test_a_shard_that_does_not_come_back_halts_the_roll():
     subject.on_restart = lambda index: subject.change(index, state="resuming")
     roll = Roll(subject, "gateway@here")
 
-    roll.begin(max_resume_s=0.0)
+    await roll.begin(max_resume_s=0.0)
     view = await ended(roll)
 
     assert view.reason == "shard 0 of process 0 was not live within 0 s"
@@ -134,7 +174,7 @@ async def test_a_restart_goes_on_when_the_roll_gives_it_up():
 
     subject = Slow(shard(0), processes=[process(0, [0])])
     roll = Roll(subject, "gateway@here")
-    roll.begin(max_resume_s=0.0)
+    await roll.begin(max_resume_s=0.0)
     assert (await ended(roll)).reason == "process 0 did not run again within 0 s"
 
     subject.drained.set()
