@@ -11,9 +11,11 @@ ControlError
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway_service.errors import EX_CONFIG, EX_REFUSED, EX_UNAVAILABLE, EX_USAGE, GatewayServiceError
+
+FAULT: Final = "a fault in this program; its log has the traceback"
 
 
 class ControlError(GatewayServiceError):

@@ -14,6 +14,7 @@ from gateway_service.control.service import Peers
 from gateway_service.control.standing_queues import StandingQueues
 from gateway_service.errors import ServiceUnavailable, ShardUnavailable
 from gateway_service.refusals import (
+    FAULT,
     ControlError,
     NotReady,
     NotSupported,
@@ -28,7 +29,6 @@ _log: Final = logging.getLogger(__name__)
 # How long other supervisors may take to answer, beside the time that the operation itself may take.
 PEER_TIMEOUT_S: Final = 2.0
 _SHOWN: Final = frozenset({"shard_id", "shard_ids", "guild_id", "mode"})
-FAULT: Final = "a fault in this program; its log has the traceback"
 
 
 class Control:

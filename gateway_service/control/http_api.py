@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.body_limit import BodyLimit
-from gateway_service.control.control import FAULT, Control
+from gateway_service.control.control import Control
 from gateway_service.control.feed import Feed
 from gateway_service.control.health import why_not_ready
 from gateway_service.control.idempotency import BadKey, IdempotencyKeys
@@ -27,7 +27,7 @@ from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.control.problem import PROBLEM_JSON, Problem, problem_of
 from gateway_service.control.replies import Answer
 from gateway_service.control.tokens import Scope, Tokens
-from gateway_service.refusals import ControlError, Forbidden, InvalidArgument
+from gateway_service.refusals import FAULT, ControlError, Forbidden, InvalidArgument
 
 # Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
 KEEP_ALIVE_S: Final = 15.0

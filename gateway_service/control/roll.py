@@ -14,7 +14,7 @@ from gateway_service.control.replies import RollView
 from gateway_service.control.service import Service
 from gateway_service.errors import ConfigurationError, GatewayServiceError
 from gateway_service.ipc.messages import ShardStatus
-from gateway_service.refusals import Busy
+from gateway_service.refusals import FAULT, Busy
 from gateway_service.supervisor import ProcessSnapshot
 from gateway_service.supervisor.live_settings import NewSettings
 from gateway_service.supervisor.threads import call_in_thread
@@ -102,6 +102,9 @@ class Roll:
                 self._note(processes_done=self._view.processes_done + 1)
         except (RollHalted, GatewayServiceError) as exc:
             self._end(logging.WARNING, LogEvent.ROLL_HALTED, state="halted", reason=str(exc))
+        except Exception:  # noqa: BLE001 - whatever it is, this roll is over and the next one may begin
+            log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part="rolling-restart", exc_info=True)
+            self._end(logging.WARNING, LogEvent.ROLL_HALTED, state="halted", reason=FAULT)
         else:
             self._end(logging.INFO, LogEvent.ROLL_DONE, state="done")
 

@@ -1,6 +1,7 @@
 """A rolling restart: one process at a time, halted by what must not happen."""
 
 import asyncio
+import logging
 import threading
 
 import pytest
@@ -140,6 +141,29 @@ async def test_a_process_that_ends_for_good_halts_the_roll():
     await roll.begin(max_resume_s=10.0)
 
     assert (await ended(roll)).reason == "shard 0 is not available: its process is FATAL"
+
+
+async def test_a_fault_of_ours_ends_the_roll_and_another_may_begin(caplog):
+    def fail(_index):
+        raise RuntimeError("not foreseen")
+
+    subject = fleet()
+    subject.on_restart = fail
+    roll = Roll(subject, "gateway@here")
+
+    await roll.begin(max_resume_s=10.0)
+    view = await ended(roll)
+
+    assert (view.state, view.reason) == ("halted", "a fault in this program; its log has the traceback")
+    [failed, halted] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert (failed.message, str(failed.exc_info[1]), halted.message) == (
+        "control.failed",
+        "not foreseen",
+        "roll.halted",
+    )
+    subject.on_restart = lambda _index: None
+    await roll.begin(max_resume_s=10.0)
+    assert (await ended(roll)).state == "done"
 
 
 async def test_a_ledger_that_does_not_add_up_halts_the_roll():
