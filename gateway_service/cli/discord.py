@@ -1,4 +1,4 @@
-"""Commands that reach Discord: ``gateway-service presence``, ``voice``, ``members`` and ``where``."""
+"""Commands that reach Discord: ``gateway-service presence``, ``voice``, ``members`` and others; and ``where``."""
 
 import json
 from typing import Any
@@ -108,10 +108,18 @@ def leave(caller: Caller, *, guild_id: int) -> int:
 @click.option("--query", help="What the names begin with.")
 @click.option("--limit", type=click.IntRange(1, 100), default=100, show_default=True, help="Of a query.")
 @click.option("--user", "user_ids", multiple=True, type=click.IntRange(min=0), help="A user; may be given often.")
+@click.option("--presences", is_flag=True, help="Also their presences, with --json; needs GUILD_PRESENCES.")
 @_timeout
 @for_service
 def members(
-    caller: Caller, *, guild_id: int, query: str | None, limit: int, user_ids: tuple[int, ...], timeout_s: float
+    caller: Caller,
+    *,
+    guild_id: int,
+    query: str | None,
+    limit: int,
+    user_ids: tuple[int, ...],
+    presences: bool,
+    timeout_s: float,
 ) -> int:
     """Ask Discord for members of a guild.
 
@@ -124,9 +132,30 @@ def members(
         query=query,
         limit=limit if query else None,
         user_ids=[str(user_id) for user_id in user_ids] or None,
+        presences=presences,
         timeout_s=timeout_s,
     )
     return caller.say(answer, "\n".join(json.dumps(member) for member in answer["result"]["members"]))
+
+
+@click.command(name="soundboard-sounds", epilog=EXIT_CODES)
+@_guild
+@_timeout
+@for_service
+def soundboard_sounds(caller: Caller, *, guild_id: int, timeout_s: float) -> int:
+    """Ask Discord for the soundboard sounds of a guild."""
+    answer = caller.ask("request_soundboard_sounds", guild_id=str(guild_id), timeout_s=timeout_s)
+    return caller.say(answer, "\n".join(map(json.dumps, answer["result"]["data"].get("soundboard_sounds", ()))))
+
+
+@click.command(name="channel-info", epilog=EXIT_CODES)
+@_guild
+@_timeout
+@for_service
+def channel_info(caller: Caller, *, guild_id: int, timeout_s: float) -> int:
+    """Ask Discord for the voice status of a guild's channels."""
+    answer = caller.ask("request_channel_info", guild_id=str(guild_id), timeout_s=timeout_s)
+    return caller.say(answer, "\n".join(map(json.dumps, answer["result"]["data"].get("channels", ()))))
 
 
 @click.command(epilog=EXIT_CODES)

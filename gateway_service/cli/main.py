@@ -46,6 +46,14 @@ COMMANDS: Final = {
     "presence": ("gateway_service.cli.discord:presence", "Set or clear the presence of the bot."),
     "voice": ("gateway_service.cli.discord:voice", "Join or leave a voice channel."),
     "members": ("gateway_service.cli.discord:members", "Ask Discord for members of a guild."),
+    "soundboard-sounds": (
+        "gateway_service.cli.discord:soundboard_sounds",
+        "Ask Discord for the soundboard sounds of a guild.",
+    ),
+    "channel-info": (
+        "gateway_service.cli.discord:channel_info",
+        "Ask Discord for the voice status of a guild's channels.",
+    ),
     "where": ("gateway_service.cli.discord:where", "Tell which shard and host has a guild."),
     "completion": ("gateway_service.cli.completion:completion", "Print the completion script of a shell."),
     "topology": (

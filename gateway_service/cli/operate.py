@@ -41,14 +41,17 @@ def restart(caller: Caller, *, shard_id: int, mode: str, whole_process: bool, wa
 
 @click.command(name="rolling-restart", epilog=EXIT_CODES)
 @click.option("--max-resume", "max_resume_s", default=60.0, show_default=True, help="Seconds for a process to resume.")
+@click.option("--status", "only_looks", is_flag=True, help="Begin nothing; tell how far the last one is.")
 @for_service
-def rolling_restart(caller: Caller, *, max_resume_s: float) -> int:
+def rolling_restart(caller: Caller, *, max_resume_s: float, only_looks: bool) -> int:
     """Restart every shard process, one after the other.
 
     The settings are read again, and a trial process without shards shows that the installed code starts with them. Each
     process publishes what it has, saves its sessions, leaves resumably and starts again; the next one follows when
     all of its shards are live. Halts when a resume fails or something was lost.
     """
+    if only_looks:
+        return _say(caller, caller.ask("rolling_restart_status"))
     answer = caller.ask("rolling_restart", max_resume_s=max_resume_s)
     failures = answer["failures"]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -59,12 +62,22 @@ def rolling_restart(caller: Caller, *, max_resume_s: float) -> int:
             answer = caller.ask("rolling_restart_status")
             progress.update(task, completed=_roll(answer)["processes_done"])
     answer["failures"] = failures
+    return _say(caller, answer)
+
+
+def _say(caller: Caller, answer: Answer) -> int:
     roll = _roll(answer)
     sentence = f"identifies used: {roll['identifies_used']}, dispatches lost: {roll['dispatches_lost']}"
     if roll["changed"]:
         sentence = f"new settings: {', '.join(roll['changed'])}\n{sentence}"
-    if roll["state"] == "halted":
-        sentence = f"halted after {roll['processes_done']} of {roll['processes']}: {roll['reason']}\n{sentence}"
+    so_far = f"{roll['processes_done']} of {roll['processes']}"
+    match roll["state"]:
+        case "idle":
+            sentence = "no rolling restart since the start of this service"
+        case "rolling":
+            sentence = f"rolling, {so_far}\n{sentence}"
+        case "halted":
+            sentence = f"halted after {so_far}: {roll['reason']}\n{sentence}"
     return caller.say(answer, sentence) or (EX_REFUSED if roll["state"] == "halted" else 0)
 
 

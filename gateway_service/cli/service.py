@@ -26,6 +26,8 @@ EXIT_CODES: Final = (
 
 Answer = dict[str, Any]
 
+_PIPED_CHARS: Final = 1000
+
 
 class Caller:
     """The service that a command speaks to, and how the command prints."""
@@ -34,6 +36,8 @@ class Caller:
         self._client = client
         self.as_json = as_json
         self.console = Console()
+        if not self.console.is_terminal:  # no width cuts off what goes to a file or another program
+            self.console.width = _PIPED_CHARS
 
     def ask(self, name: str, **arguments: Any) -> Answer:
         """Perform an operation and return its whole answer.

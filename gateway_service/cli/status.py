@@ -69,11 +69,11 @@ class StatusView:
             f"{sum(shard['guilds'] for shard in shards):,} guilds, "
             f"{rate}lag {sum(shard['lag'] for shard in shards):,}"
         )
-        # A terminal of 80 columns has no room for what is the same in each line.
+        # A terminal of 80 columns has no room for what is the same in each line, and hosts matter more than resumes.
         has_hosts = len({shard["host"] for shard in shards}) > 1
-        headings = ("shard", "state", "rung", "latency", "guilds", "events/s", "lag", "age", "resumes", "restarts")
+        headings = ("shard", "state", "rung", "latency", "guilds", "events/s", "lag", "age")
         table = _table(
-            (*headings, "host") if has_hosts else headings,
+            (*headings, *(("restarts", "host") if has_hosts else ("resumes", "restarts"))),
             [
                 (
                     str(shard["shard_id"]),
@@ -84,9 +84,9 @@ class StatusView:
                     f"{rates[shard['shard_id']]:,.0f}" if shard["shard_id"] in rates else "",
                     f"{shard['lag']:,}",
                     _age(shard["session_since"], now),
-                    str(shard["resumes"]),
+                    *([] if has_hosts else [str(shard["resumes"])]),
                     str(shard["restarts"]),
-                    *([shard["host"]] if has_hosts else []),
+                    *([_host(shard["host"])] if has_hosts else []),
                 )
                 for shard in shards
             ],
@@ -107,15 +107,25 @@ class StatusView:
         }
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(
+    epilog=f"""\b
+Examples:
+  gateway-service shards            all of them
+  gateway-service shards 3 --json   one, as its own host tells it
+
+{EXIT_CODES}
+"""
+)
+@click.argument("shard_id", type=click.IntRange(min=0), required=False)
 @for_service
-def shards(caller: Caller) -> int:
+def shards(caller: Caller, *, shard_id: int | None) -> int:
     """List the shards of a running service."""
-    answer = caller.ask("shards")
+    answer = caller.ask("shards") if shard_id is None else caller.ask("shard", shard_id=shard_id)
+    result = answer["result"]
     rows = [
         (
             str(shard["shard_id"]),
-            shard["host"],
+            _host(shard["host"]),
             str(shard["process"]),
             _state(shard["state"]),
             shard["session"] or "",
@@ -123,7 +133,7 @@ def shards(caller: Caller) -> int:
             str(shard["published_seq"] or ""),
             shard["reason"] or "",
         )
-        for shard in answer["result"]["shards"]
+        for shard in (result["shards"] if shard_id is None else [result["shard"]])
     ]
     headings = ("shard", "host", "process", "state", "session", "received seq", "published seq", "reason")
     return _list(caller, answer, headings, rows)
@@ -137,7 +147,7 @@ def processes(caller: Caller) -> int:
     rows = [
         (
             str(process["index"]),
-            process["host"],
+            _host(process["host"]),
             _state(process["state"]),
             str(process["pid"] or ""),
             as_ranges(process["shard_ids"]),
@@ -198,6 +208,10 @@ def _table(headings: Sequence[str], rows: Iterable[Cells]) -> Table:
         # What Discord or a broker said may look like rich's markup.
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return table
+
+
+def _host(node: str) -> str:
+    return node.removeprefix("gateway@")
 
 
 def _state(state: str) -> Text:

@@ -184,6 +184,45 @@ def test_a_condition_has_the_same_code_on_every_door(stack, doors, condition):
     assert [sentence for _, sentence in answers.values() if condition.sentence not in sentence] == []
 
 
+COMMANDS = {
+    "shards": "shards",
+    "shard": "shards 5",
+    "processes": "processes",
+    "where_is": "where {guild}",
+    "ledger": "ledger",
+    "identify_budget": "budget",
+    "routes": "routes show",
+    "rolling_restart_status": "rolling-restart --status",
+    "restart_shard": "restart 5",
+    "restart_process": "restart 5 --process",
+    "reload_routes": "routes reload",
+    "rolling_restart": "rolling-restart",
+    "drain": "drain",
+    "update_presence": "presence clear",
+    "update_voice_state": "voice leave {guild}",
+    "request_guild_members": "members {guild} --query a --limit 1 --presences",
+    "request_soundboard_sounds": "soundboard-sounds {guild}",
+    "request_channel_info": "channel-info {guild}",
+}
+TESTED_ELSEWHERE = {"rolling_restart", "drain"}
+OF_THE_STATE_STORE = {"ledger"}
+"""Works without a service, so it knows nothing of operations."""
+
+
+def test_every_operation_has_a_command():
+    assert COMMANDS.keys() == OPERATIONS.keys()
+
+
+@ON_ANY_BROKER
+@pytest.mark.parametrize("operation", sorted(COMMANDS.keys() - TESTED_ELSEWHERE - OF_THE_STATE_STORE))
+def test_a_command_performs_its_operation(stack, cli, operation):
+    words = COMMANDS[operation].format(guild=stack.guild_of(SHARD)).split()
+
+    assert cli(*words)[0] == EX_OK
+    code, out, _ = cli(*words, "--json")
+    assert (code, json.loads(out)["operation"], json.loads(out)["failures"]) == (EX_OK, operation, [])
+
+
 @ON_ANY_BROKER
 def test_what_a_silent_host_did_not_do_is_told_shard_by_shard(stack, cli, flowers):
     page = flowers(stack.broker_url)

@@ -54,6 +54,16 @@ def test_a_shard_is_one_line_of_80_columns_with_nothing_cut_off(shown):
     ]
 
 
+def test_shards_of_several_hosts_are_one_line_each_too(shown):
+    lines = shown(shard(1022, host="gateway@bot-7"), shard(1023, host="gateway@bot-8", state="permit_wait"))
+
+    assert [line.split() for line in lines[1:4]] == [
+        ["shard", "state", "rung", "latency", "guilds", "events/s", "lag", "age", "restarts", "host"],
+        ["1022", "live", "confirming", "42", "ms", "2,500", "0", "1d02h", "0", "bot-7"],
+        ["1023", "permit_wait", "confirming", "42", "ms", "2,500", "0", "1d02h", "0", "bot-8"],
+    ]
+
+
 def test_what_looks_like_markup_is_text(shown):
     lines = shown(shard(0, host="[/red]"), shard(1))
 
