@@ -13,6 +13,9 @@ from gateway_service.protocol.requests import Gathering
 
 # An answer travels through the supervisor as one message; the dispatches themselves are tasks in any case.
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+# Discord's have six. The supervisor reads no message of two hundred: it would take this process for a broken one.
+MAX_ANSWER_LEVELS: Final = 64
+_TASKS_ALL_THE_SAME: Final = "its dispatches are tasks all the same"
 
 # As the errors of errors.py name the conditions.
 _CODES: Final[Mapping[type[LocalProtocolError], str]] = {
@@ -70,8 +73,13 @@ class Requests:
         except orjson.JSONDecodeError:
             return
         for key, waiting in tuple(self._waiting.items()):
-            if waiting.gathering.receive(event, data, _now()):
-                waiting.size_bytes += len(raw)
+            if not waiting.gathering.receive(event, data, _now()):
+                continue
+            waiting.size_bytes += len(raw)
+            if _is_deeper(data, MAX_ANSWER_LEVELS):
+                message = f"the answer is nested more than {MAX_ANSWER_LEVELS} levels deep; {_TASKS_ALL_THE_SAME}"
+                self._finish(key, waiting, error="too_large", message=message)
+            else:
                 self._serve(key, waiting)
 
     def close(self) -> None:
@@ -85,7 +93,7 @@ class Requests:
         if gathering.is_complete:
             self._finish(key, waiting, result=list(gathering.parts))
         elif waiting.size_bytes > MAX_ANSWER_BYTES:
-            message = f"the answer has more than {MAX_ANSWER_BYTES} bytes; its dispatches are tasks all the same"
+            message = f"the answer has more than {MAX_ANSWER_BYTES} bytes; {_TASKS_ALL_THE_SAME}"
             self._finish(key, waiting, error="too_large", message=message)
         elif gathering.has_expired(now):
             self._finish(key, waiting, **self._why_expired(gathering))
@@ -133,6 +141,17 @@ class Requests:
 
     def _watch(self) -> None:
         self.events = frozenset().union(*(waiting.gathering.events for waiting in self._waiting.values()))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether JSON is nested more than ``levels`` deep, level by level: Python's stack would not hold them all."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [each for each in layer if isinstance(each, dict | list)]
+        if not layer:
+            return False
+        layer = [inner for each in layer for inner in (each.values() if isinstance(each, dict) else each)]
+    return True
 
 
 def _now() -> float:

@@ -1,13 +1,16 @@
 """Two real shard processes; what one of them gets is hostile, and the other one never notices."""
 
+import asyncio
+
 import pytest
 
 from gateway_service.protocol.constants import MAX_MESSAGE_BYTES, Opcode
+from gateway_service.refusals import TooLarge
 from gateway_service.settings import GatewayOptions
 from gateway_service.simulator import Garble, Simulator, SimulatorConfig
 from gateway_service.supervisor import Supervisor
 from tests.support.stand_ins import accept
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT_S, until
 
 BIG = b'{"id":"7","members":["' + b"x" * 50_000_000 + b'"]}'
 DELIVERED = [b"[" * 200 + b"]" * 200, b"9" * 400, b'{"content":"\\ud800"}', b"null"]
@@ -44,6 +47,16 @@ async def test_a_shard_survives_hostile_input_and_no_other_is_touched(discord, t
         discord.emit_raw("AFTER", b"1", guild_id)
         await until(lambda: published(supervisor, 0) == sent(discord, 0))
         assert len(discord.transcript.payloads(Opcode.RESUME)) == 1
+
+        # The simulator does not know this guild, and leaves the answer to us.
+        members = {"guild_id": "5", "query": "a", "limit": 1}
+        asking = asyncio.ensure_future(supervisor.fleet.command(0, Opcode.REQUEST_GUILD_MEMBERS, members, TIMEOUT_S))
+        [asked] = await until(lambda: discord.transcript.payloads(Opcode.REQUEST_GUILD_MEMBERS))
+        nonce = asked.data["nonce"].encode()
+        chunk = b'{"guild_id":"5","nonce":"%s","members":%s}' % (nonce, DELIVERED[0])
+        discord.emit_raw("GUILD_MEMBERS_CHUNK", chunk, guild_id)
+        with pytest.raises(TooLarge, match="nested more than 64 levels deep"):
+            await asking
 
         for raw in POISON:
             discord.emit_raw("POISON", raw, guild_id)
