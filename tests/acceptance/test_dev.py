@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.secrecy import seen
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT
 
@@ -49,6 +50,7 @@ def test_a_bounded_run_prints_an_account_without_loss(tmp_path: Path) -> None:
     with start_dev(tmp_path, "--seconds", "3", "--json") as dev:
         out, err = dev.communicate(timeout=120)
 
+    seen((out + err).decode())
     assert dev.returncode == 0, err.decode()
     totals = json.loads(out)
     assert (totals["lost"], totals["pending"]) == (0, 0)
@@ -69,6 +71,7 @@ def test_a_signal_stops_everything_within_ten_seconds(number: signal.Signals, tm
         out, err = dev.communicate(timeout=120)
 
     assert time.monotonic() - signalled_at < 10, err.decode()
+    seen((out + err).decode())
     assert b"lost 0" in out
     assert dev.returncode == 0
     assert processes_in(tmp_path) == []

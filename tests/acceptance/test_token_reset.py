@@ -13,6 +13,7 @@ from gateway_service.protocol.constants import Opcode
 from gateway_service.simulator import Simulator, SimulatorConfig
 from gateway_service.simulator.faults import ResetToken
 from tests.acceptance.chaos.queues import Queues
+from tests.support.secrecy import seen
 from tests.support.service import running_service
 from tests.support.waiting import until
 
@@ -30,7 +31,9 @@ async def ended(service):
 
 def ledger_exit_code(service):
     command = [sys.executable, "-m", "gateway_service", "ledger"]
-    return subprocess.run(command, env=service.environment, capture_output=True, check=False).returncode
+    done = subprocess.run(command, env=service.environment, capture_output=True, text=True, check=False)
+    seen(done.stdout + done.stderr)
+    return done.returncode
 
 
 @pytest.mark.usefixtures("valkey")  # which skips where there is no server

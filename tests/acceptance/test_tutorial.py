@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.secrecy import seen
 from tests.support.worker import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -34,3 +35,4 @@ def test_every_block_works(tmp_path: Path) -> None:
                 timeout=TIMEOUT_S,
             )
             assert done.returncode == 0, f"{text}{done.stdout}{done.stderr}"
+            seen(done.stdout + done.stderr)

@@ -1,8 +1,8 @@
 """No secret in anything that a test run shows: logs, replies, pages, metrics, streams, what commands print.
 
 A plugin of ``tests/conftest.py``. What tests get over a connection or a pipe they hand to :func:`seen`; what pytest
-has captured of a test is searched when it ends, and every log file of the run when the run ends. Left out are files
-that hold secrets or payloads on purpose: settings, state stores, spools, records of handlers.
+captures of a test is searched when the test reads it or ends, and every log file of the run when the run ends. Left
+out are files that hold secrets or payloads on purpose: settings, state stores, spools, records of handlers.
 
 Secrets can be recognized: tokens and passwords of tests end in ``not-to-be-seen``, tokens of simulators in
 ``not-a-secret``, and ids of simulated sessions begin alike. With the token, such an id lets anybody read what the bot
@@ -49,6 +49,23 @@ def seen(text: str) -> str:
     """Search something that an operator may see; return it."""
     assert secrets_in(text) == []
     return text
+
+
+class SearchedCapture:
+    """``capsys`` of pytest: what a test takes out of it, pytest does not have at the end."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def readouterr(self) -> Any:
+        printed = self._capture.readouterr()
+        seen(printed.out + printed.err)
+        return printed
+
+
+@pytest.fixture
+def capsys(capsys: pytest.CaptureFixture[str]) -> SearchedCapture:
+    return SearchedCapture(capsys)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -42,3 +42,10 @@ def test_logs_are_searched_in_every_folder_and_nothing_else(tmp_path):
     (tmp_path / "deep/down/service.log").unlink()  # or this run would not pass its own search
 
     assert found.startswith(f"{tmp_path / 'deep/down/service.log'}: ")
+
+
+def test_what_a_test_reads_of_its_own_output_is_searched(capsys):
+    print(f"token-{MARK}")  # noqa: T201
+
+    with pytest.raises(AssertionError):
+        capsys.readouterr()

@@ -20,6 +20,7 @@ from tests.acceptance.chaos.queues import Queues
 from tests.support.disk import small_disk
 from tests.support.network import FAR_ADDRESS, Network
 from tests.support.relay import Relay
+from tests.support.secrecy import seen
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 from tests.support.worker import ROOT
@@ -59,9 +60,11 @@ class Stack:
             env=self.service.environment,
             cwd=ROOT,
             capture_output=True,
+            text=True,
             check=False,
         )
-        account: dict[str, Any] = json.loads(done.stdout)
+        account: dict[str, Any] = json.loads(seen(done.stdout))
+        seen(done.stderr)
         assert (done.returncode == 0) == account["balanced"], done.stderr
         return account
 

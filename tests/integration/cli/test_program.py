@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from gateway_service.errors import EX_CONFIG, EX_OK
+from tests.support.secrecy import seen
 
 _REPORT = """
 import sys
@@ -19,7 +20,7 @@ def test_help_loads_nothing_that_it_does_not_need():
     shown = subprocess.run([sys.executable, "-c", _REPORT], capture_output=True, text=True, check=False)
 
     assert shown.returncode == EX_OK
-    assert shown.stdout.splitlines()[-1] == "[]"
+    assert seen(shown.stdout).splitlines()[-1] == "[]"
 
 
 def test_a_presence_function_may_be_in_the_working_directory(tmp_path):
@@ -30,7 +31,7 @@ def test_a_presence_function_may_be_in_the_working_directory(tmp_path):
         doctor, cwd=tmp_path, env={"DISCORD_TOKEN": "abc.def.ghi"}, capture_output=True, text=True, check=False
     )
 
-    assert "presence: 'my_bot:STATUS' is not a function (GATEWAY_PRESENCE)" in shown.stdout
+    assert "presence: 'my_bot:STATUS' is not a function (GATEWAY_PRESENCE)" in seen(shown.stdout + shown.stderr)
     assert shown.returncode == EX_CONFIG
 
 

@@ -12,6 +12,7 @@ import pytest
 from gateway_service.errors import EX_CONFIG, EX_OK, EX_USAGE
 from gateway_service.supervisor.policy import Policy
 from gateway_service.supervisor.worker_process import WorkerProcess
+from tests.support.secrecy import seen
 from tests.support.waiting import TIMEOUT_S, until, wait_until
 from tests.support.worker import RECORD_VARIABLE, ROOT, Worker, publish, take, worker_environment
 
@@ -140,7 +141,7 @@ def test_a_bad_start_ends_with_its_exit_code(arguments, environment, exit_code, 
     )
 
     assert done.returncode == exit_code, done.stderr
-    assert sentence in done.stderr
+    assert sentence in seen(done.stdout + done.stderr)
 
 
 _STAND_IN = """

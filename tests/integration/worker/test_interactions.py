@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from gateway_service.simulator import ScriptedAnswer, Simulator, SimulatorConfig
+from tests.support.secrecy import seen
 from tests.support.waiting import until
 from tests.support.worker import ROOT, celery_command, publish, running_worker, worker_environment
 
@@ -54,5 +55,5 @@ def inspected(url):
         capture_output=True,
         text=True,
     )
-    [measured] = json.loads(asked.stdout).values()
+    [measured] = json.loads(seen(asked.stdout + asked.stderr)).values()
     return measured

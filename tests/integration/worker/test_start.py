@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway_service.errors import EX_CONFIG
+from tests.support.secrecy import seen
 from tests.support.waiting import TIMEOUT_S
 from tests.support.worker import celery_command, worker_environment
 
@@ -76,8 +77,9 @@ def attempts(directory):
 
 @pytest.mark.parametrize("module", CASES)
 def test_a_module_that_cannot_be_used_is_named_in_one_line(attempts, module):
-    (_, errors), exit_code = attempts[module]
+    (out, errors), exit_code = attempts[module]
 
+    seen(out + errors)
     assert (errors.splitlines(), exit_code) == ([CASES[module]], EX_CONFIG)
 
 
@@ -93,7 +95,7 @@ def test_what_redis_does_not_have_is_refused_before_anything_is_consumed(directo
     )
 
     assert done.returncode == EX_CONFIG
-    assert done.stderr.splitlines() == [
+    assert seen(done.stderr).splitlines() == [
         f"Error: {who}, which redis does not have; use RabbitMQ"
         for who in (
             "the ordered handler 'demanding.index' needs queues with a single active consumer",
@@ -112,5 +114,5 @@ def test_a_wrong_setting_is_named_in_one_line(directory):
     )
 
     assert done.returncode == EX_CONFIG
-    assert done.stderr.startswith("Error: GATEWAY_BROKER_URL: ")
+    assert seen(done.stderr).startswith("Error: GATEWAY_BROKER_URL: ")
     assert len(done.stderr.splitlines()) == 1

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from gateway_service.cli.ledger import ledger
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.state import Namespace, open_state
+from tests.support.secrecy import seen
 
 TOKEN = "MTAw.simulated.not-a-secret"
 
@@ -28,6 +29,7 @@ def run(tmp_path):
         state.close()
         environment = {"DISCORD_TOKEN": TOKEN, "GATEWAY_STATE_URL": url, "COLUMNS": "40"}
         result = CliRunner(env=environment).invoke(ledger, flags, standalone_mode=False)
+        seen(result.output)
         return result.return_value, result.output
 
     return run
