@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -46,6 +47,13 @@ def parse(group, words):
     command = group.get_command(click.Context(group), words[0])
     assert command is not None, f"there is no command {words[0]!r}"
     command.make_context(words[0], words[1:])
+
+
+@pytest.mark.parametrize("block", [*blocks("sh")])
+def test_what_is_to_be_typed_is_understood_by_any_shell(block):
+    read = subprocess.run(["sh", "-n"], input=block, text=True, capture_output=True, check=False)
+
+    assert (read.returncode, read.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("code", [*blocks("python")])
