@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gateway_service.cli.worker import worker
-from gateway_service.settings import load_options, load_worker_options
+from gateway_service.settings import SETTINGS, load_options, load_worker_options
 from gateway_service.simulator import SimulatorConfig
 from gateway_service.simulator.command import simulate
 
@@ -69,8 +69,24 @@ def test_the_template_has_every_variable_and_no_value_of_a_secret():
     named = set(re.findall(r"\$\{(\w+)", read("docker-compose.yml") + read("docker-compose.redis.yml")))
     template = dict(re.findall(r"^#?(\w+)=(.*)$", read("deploy/compose.env"), re.MULTILINE))
 
-    assert named - {"DEMO_RATE", "GATEWAY_API_URL"} == template.keys()
+    assert named - {"DEMO_RATE"} == template.keys()
     assert {template[name] for name in SECRETS} == {""}
+
+
+def test_a_setting_in_the_env_file_reaches_gateway_and_worker(demo):
+    # One service on one machine: it runs all shards, and where state, spool and control API are is decided.
+    decided = {"shards", "shards_per_pod", "ordinal", "token_file", "once_url", "spool_dir"}
+    decided |= {"control_address", "control_tokens_file", "worker_metrics_address"}
+    settings = {setting.env for setting in SETTINGS if setting.name not in decided}
+
+    assert settings - demo["gateway"]["environment"].keys() == set()
+    assert settings - demo["worker"]["environment"].keys() == set()
+
+
+def test_the_template_shows_values_that_settings_may_have():
+    shown = dict(re.findall(r"^#(GATEWAY_\w+)='?(.*?)'?$", read("deploy/compose.env"), re.MULTILINE))
+
+    assert load_options({}, {"DISCORD_TOKEN": "abc.def.ghi"} | shown).log_format == "json"
 
 
 def test_the_gateway_and_the_worker_understand_their_environment(demo):
