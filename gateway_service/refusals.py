@@ -104,7 +104,7 @@ class TooLarge(ControlError):
 
 
 class RateLimited(ControlError):
-    """Discord or the send queue takes no more now; ``retry_after_s`` says when, where that is known."""
+    """Discord, the send queue or this service takes no more now; ``retry_after_s`` says when, where that is known."""
 
     code = "rate_limited"
     status = 429

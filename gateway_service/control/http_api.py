@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.resources import files
 from string import Formatter
 from typing import Annotated, Any, Final
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import Body, FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, create_model
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -26,11 +26,15 @@ from gateway_service.control.operations import OPERATIONS, Operation
 from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.control.problem import PROBLEM_JSON, Problem, problem_of
 from gateway_service.control.replies import Answer
+from gateway_service.control.room import EventStream, NoRoom, Room
 from gateway_service.control.tokens import Scope, Tokens
 from gateway_service.refusals import FAULT, ControlError, Forbidden, InvalidArgument
 
 # Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
 KEEP_ALIVE_S: Final = 15.0
+# Together well below the connections that the server takes: what is left is for probes and metrics, which never wait.
+MAX_STREAMS: Final = 50
+MAX_CALLS: Final = 100
 
 # Some clients send an empty object where they have nothing to say.
 _NO_BODY: Final = frozenset({b"", b"{}"})
@@ -48,6 +52,8 @@ class HttpApi:
         self._feed = feed
         self._tokens = tokens
         self._keys = IdempotencyKeys(time.monotonic)
+        self._streams = Room(MAX_STREAMS, "event streams")
+        self._calls = Room(MAX_CALLS, "calls")
         self.app = FastAPI(
             title="gateway-service",
             version=version,
@@ -87,8 +93,9 @@ class HttpApi:
 
         try:
             await _check_places(operation, request)
-            answer = await self._keys.once(caller, key, fingerprint, call)
-        except (BadKey, Misplaced) as exc:
+            with self._calls.taken():
+                answer = await self._keys.once(caller, key, fingerprint, call)
+        except (BadKey, Misplaced, NoRoom) as exc:
             self._control.turned_away(operation, caller, exc)
             raise
         return Response(answer.model_dump_json(), media_type="application/json")
@@ -131,17 +138,15 @@ class HttpApi:
             return Response(exposition(self._control), media_type=CONTENT_TYPE)
 
         @app.get("/v1/events", summary="State changes as server-sent events.", tags=["inspect"], responses=_PROBLEM)
-        async def events(request: Request) -> StreamingResponse:
+        async def events(request: Request) -> EventStream:
             self._authorize(request, "read")
-            return StreamingResponse(
-                self._stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-            )
+            return EventStream(self._stream(), self._streams)
 
         @app.get("/docs", include_in_schema=False)
         async def docs() -> HTMLResponse:
             return HTMLResponse(files(__package__).joinpath("docs.html").read_text("utf-8"))
 
-    async def _stream(self) -> Any:
+    async def _stream(self) -> AsyncIterator[bytes]:
         """Yield a ``shard`` event for each shard, then one for each change, and a comment where there is none."""
         async for change in self._feed.changes(KEEP_ALIVE_S):
             yield b": nothing new\n\n" if change is None else b"event: shard\ndata: " + orjson.dumps(change) + b"\n\n"
@@ -151,6 +156,8 @@ class HttpApi:
         headers = {"Retry-After": str(int(error.retry_after_s) + 1)} if error.retry_after_s is not None else {}
         if error.status == 401:  # noqa: PLR2004 - Unauthorized
             headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, NoRoom):
+            headers["Connection"] = "close"  # one that stays open takes a place from probes all the same
         body = orjson.dumps(problem_of(error, self._control.host.name))
         return Response(body, error.status, headers, media_type=PROBLEM_JSON)
 
