@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.operations import OPERATIONS, Operation, Reach, operation_named, parsed
@@ -18,7 +18,12 @@ def described() -> list[dict[str, Any]]:
             "help": operation.help,
             "wants_host": operation.reach is Reach.HERE,
             "arguments": [
-                {"name": name, "required": field.is_required()}
+                {
+                    "name": name,
+                    "required": field.is_required(),
+                    "choices": _choices(field.annotation),
+                    "default": None if field.is_required() or field.default is None else _text(field.default),
+                }
                 for name, field in operation.arguments.model_fields.items()
             ],
         }
@@ -41,6 +46,17 @@ def filled_in(name: str, texts: Mapping[str, str], host: str) -> tuple[Operation
     if operation.reach is Reach.HERE and not host:
         raise InvalidArgument(f"{name}: concerns one host; choose it")
     return operation, parsed(operation, {key: _value(name, key, text) for key, text in texts.items()})
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the few words that an argument may be; none where it may be more."""
+    if annotation is bool:
+        return ["false", "true"]
+    return [*get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _value(name: str, key: str, text: str) -> Any:

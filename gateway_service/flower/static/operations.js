@@ -27,7 +27,7 @@ export class OperationForm {
     byId("gw-operation-help").textContent = help;
     byId("gw-operation-host").hidden = !wants_host;
     byId("gw-operation-arguments").replaceChildren(
-      ...wanted.map(({ name, required }) => element("label", {}, name, element("input", { name: `argument:${name}`, required, autocomplete: "off" }))),
+      ...wanted.map((argument) => element("label", {}, argument.name, field(argument))),
     );
     byId("gw-operation-answer").hidden = true;
   }
@@ -56,4 +56,10 @@ export class OperationForm {
   disable() {
     for (const control of this.form.elements) control.disabled = true;
   }
+}
+
+function field({ name, required, choices, default: usual }) {
+  const named = { name: `argument:${name}` };
+  if (!choices.length) return element("input", { ...named, required, placeholder: usual, autocomplete: "off" });
+  return element("select", named, ...choices.map((choice) => element("option", { value: choice, selected: choice === usual }, choice)));
 }

@@ -100,7 +100,7 @@ def by_the_button(page):
 def by_the_form(page):
     page.locator("[name=operation]").select_option("restart_shard")
     page.locator("[name='argument:shard_id']").fill("6")
-    page.locator("[name='argument:mode']").fill("identify")
+    page.locator("[name='argument:mode']").select_option("identify")
     page.get_by_role("button", name="Run", exact=True).click()
 
 
@@ -204,6 +204,19 @@ def test_rows_are_sorted_filtered_and_selected(flower, opened):
     assert page.locator("#gw-count").inner_text() == "1 of 8 shards, 1 selected"
     page.get_by_label("Filter shards").fill("nothing like this")
     assert page.locator("#gw-empty").inner_text() == "No shard matches this filter."
+
+
+@ON_ANY_BROKER
+@pytest.mark.parametrize("width", [911, 1091, 1341])
+def test_no_column_is_cut_off(flower, opened, width):
+    page = opened(flower, width=width)
+
+    assert (
+        page.evaluate(
+            "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('.gw-scroll'))"
+        )
+        == 0
+    )
 
 
 @ON_ANY_BROKER

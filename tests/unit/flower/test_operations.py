@@ -18,7 +18,11 @@ def test_every_operation_is_described_with_its_arguments():
         "wants_host": True,
         "arguments": [],
     }
-    assert by_name["where_is"]["arguments"] == [{"name": "guild_id", "required": True}]
+    assert by_name["restart_shard"]["arguments"] == [
+        {"name": "shard_id", "required": True, "choices": [], "default": None},
+        {"name": "mode", "required": False, "choices": ["resume", "identify"], "default": "resume"},
+        {"name": "wait_s", "required": False, "choices": [], "default": "0.0"},
+    ]
 
 
 def test_text_becomes_what_the_operation_takes():
