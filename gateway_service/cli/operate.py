@@ -44,7 +44,9 @@ def restart(caller: Caller, *, shard_id: int, mode: str, whole_process: bool, wa
 @click.option("--status", "only_looks", is_flag=True, help="Begin nothing; tell how far the last one is.")
 @for_service
 def rolling_restart(caller: Caller, *, max_resume_s: float, only_looks: bool) -> int:
-    """Restart every shard process, one after the other.
+    """Restart every shard process of one host, one after the other.
+
+    Other hosts go on as they are: for a whole bot, run it for each of them in turn (--control-address).
 
     The settings are read again, and a trial process without shards shows that the installed code starts with them. Each
     process publishes what it has, saves its sessions, leaves resumably and starts again; the next one follows when

@@ -148,7 +148,7 @@ _ALL: Final = (
     _control(
         "rolling_restart",
         "POST /v1/rolling-restart",
-        "Restart the processes of this host one by one, with new code and settings; halts when a resume fails.",
+        "Restart the processes of a host one by one, with new code and settings; every host that is asked begins now.",
         local.rolling_restart,
         reply=replies.RollingRestartReply,
         arguments=args.RollingRestart,

@@ -55,7 +55,8 @@ async function restart(mode) {
 }
 
 async function rollAll() {
-  const text = "Every host restarts its processes one after the other. Sessions are kept and resumed; it halts when a resume fails.";
+  const text =
+    "Every host begins at once and restarts its processes one after the other. Sessions are kept and resumed; a host halts when a resume fails, and the others go on.";
   if (!(await confirmed("Restart everything?", text, "Rolling restart"))) return;
   await act(base, "roll", {}, "Rolling restart begun.");
   feed.soon();
