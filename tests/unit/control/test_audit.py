@@ -25,10 +25,10 @@ def control():
     return Control(Host(FakeFleet(shard(0), num_shards=2), "gateway@here", lambda _reason: None))
 
 
-@pytest.fixture
-def door(tmp_path):
+@pytest.fixture(scope="module")
+def door(tmp_path_factory):
     """Return a function that sends a request and returns its code."""
-    tokens = tmp_path / "tokens"
+    tokens = tmp_path_factory.mktemp("door") / "tokens"
     tokens.write_text(f"dashboard read {READER}\noperator control {OPERATOR}\n")
     subject = control()
     transport = httpx.ASGITransport(HttpApi(subject, Feed(subject.host), read_tokens(tokens), "1").app)
