@@ -105,7 +105,9 @@ class Control:
     async def _perform(self, operation: Operation, arguments: Arguments, caller: str, started: float) -> Answer[Any]:
         ours = self._concerns_us(operation, arguments)
         if operation.reach is Reach.SHARD and not ours:
-            return await self._ask_owner(operation, arguments)
+            answer = await self._ask_owner(operation, arguments)
+            # The owner was asked by us and knows neither who asked us nor how long the way is.
+            return answer.model_copy(update={"caller": caller, "took_ms": _ms_since(started)})
         if operation.reach is not Reach.EVERY:
             return self._answer(operation, caller, started, await self._run(operation, arguments))
         wanted = self._wanted(arguments)

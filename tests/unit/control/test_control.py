@@ -51,13 +51,14 @@ async def test_a_shard_of_ours_is_restarted_here():
 
 
 async def test_a_shard_of_another_host_is_restarted_there():
-    there = {"operation": "restart_shard", "host": "gateway@there", "caller": "x", "took_ms": 1.0}
+    there = {"operation": "restart_shard", "host": "gateway@there", "caller": "celery:gateway@here", "took_ms": 9e9}
     peers = FakePeers({**there, "result": {"shard_ids": [3], "outcome": "requested"}})
     fleet, subject = control(peers=peers)
 
     answer = await perform(subject, "restart_shard", shard_id=3)
 
-    assert answer.host == "gateway@there"
+    assert (answer.host, answer.caller) == ("gateway@there", "test")
+    assert answer.took_ms < 9e9
     assert fleet.restarted == []
     assert peers.asked == [("restart_shard", {"shard_id": 3})]
 
