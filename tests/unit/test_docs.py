@@ -1,7 +1,6 @@
 """The generated pages of docs/ say what the code says."""
 
 import re
-import subprocess
 
 import pytest
 
@@ -33,15 +32,6 @@ def test_the_example_of_a_settings_file_is_one(tmp_path):
     options = load_options({}, {"DISCORD_TOKEN": "abc.def.ghi"}, tmp_path / "gateway.toml")
 
     assert options.shards == (0, 1, 2, 3, 8, 9)
-
-
-@pytest.mark.parametrize(
-    "page", [*sorted(generate.DOCS.glob("*.md")), generate.DOCS.parent / "README.md"], ids=lambda page: page.name
-)
-def test_what_a_page_tells_to_type_is_understood_by_any_shell(page):
-    for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-        read = subprocess.run(["sh", "-n"], input=block, text=True, capture_output=True, check=False)
-        assert (read.returncode, read.stderr) == (0, ""), block
 
 
 def test_every_log_event_is_written_somewhere():
