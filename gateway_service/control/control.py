@@ -126,8 +126,8 @@ class Control:
             results += others
             failures += theirs
         if not results:
-            told = {"shard_id"} if len(failures) > 1 else set()  # one sentence for all of them
-            raise ControlError.from_json(failures[0].model_dump(exclude=told))
+            hidden = {"shard_id"} if len(failures) > 1 else set()  # it speaks for all of them
+            raise ControlError.from_json(failures[0].model_dump(exclude=hidden))
         joined = results[0]
         for other in results[1:]:
             joined = joined.joined(other)
