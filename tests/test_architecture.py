@@ -27,6 +27,7 @@ LEVELS: Final = {
     "sqlite_file": 1,
     "telemetry": 1,
     "tracing": 1,
+    "waiting": 1,
     "settings": 2,
     "topology": 2,
     "unrouted": 2,
@@ -51,7 +52,7 @@ LEVELS: Final = {
     "__main__": 10,
 }
 FOUNDATION: Final = frozenset(
-    {"errors", "contract", "lifeline", "telemetry", "tracing", "metrics", "refusals", "settings"}
+    {"errors", "contract", "lifeline", "telemetry", "tracing", "waiting", "metrics", "refusals", "settings"}
 )
 # These see less than their level allows.
 ONLY: Final = {

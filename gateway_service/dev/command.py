@@ -18,6 +18,7 @@ from gateway_service.dev.status import StatusView
 from gateway_service.embedded import BrokerChoice
 from gateway_service.errors import EX_INTERRUPTED, EX_OK, EX_SOFTWARE
 from gateway_service.telemetry import configure_logging
+from gateway_service.waiting import is_set_within
 
 # A bounded run is a measurement, so what is under way gets its time to arrive. Ctrl-C ends everything in 10 s.
 _DRAIN_TIMEOUT_S: Final = 20.0
@@ -120,8 +121,7 @@ async def _run(config: DevConfig, seconds: float | None, console: Console) -> To
         stack.start_traffic()
         async with asyncio.TaskGroup() as group:
             showing = group.create_task(_show(StatusView(stack), console), name="dev-status")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(interrupted.wait(), seconds)
+            await is_set_within(interrupted, seconds)
             await stack.drain(_INTERRUPTED_DRAIN_TIMEOUT_S if interrupted.is_set() else _DRAIN_TIMEOUT_S)
             showing.cancel()
         with console.status("stopping"):

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -47,6 +46,7 @@ from gateway_service.shard.shard import Shard
 from gateway_service.shard.stored import load_stored
 from gateway_service.state import Namespace, State, bot_id_of, open_state
 from gateway_service.telemetry import LogEvent, log_event
+from gateway_service.waiting import is_set_within
 
 _log: Final = logging.getLogger(__name__)
 
@@ -223,8 +223,7 @@ class ShardProcess:
             self._books.check()
             self._save_sessions()
             self._channel.send(self._make_report())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), REPORT_S)
+            await is_set_within(self._changed, REPORT_S)
 
     def _step(self) -> None:
         """Notice what the spooler found and lost, and another rung."""

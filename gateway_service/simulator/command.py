@@ -1,7 +1,6 @@
 """``gateway-service simulate``: a Discord on loopback for bots in any language."""
 
 import asyncio
-import contextlib
 import json
 import signal
 import sys
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from gateway_service.waiting import is_set_within
 
 if TYPE_CHECKING:
     from gateway_service.simulator.scenario import Scenario
@@ -84,8 +85,7 @@ async def _run(config: Any, scenario: "Scenario", options: dict[str, Any]) -> No
             async with asyncio.TaskGroup() as tasks:
                 feeding = tasks.create_task(_feed(sim, options), name="simulator-feed")
                 playing = tasks.create_task(scenario.play(sim), name="simulator-scenario")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), options["seconds"])
+                await is_set_within(stop, options["seconds"])
                 feeding.cancel()
                 playing.cancel()
             _conclude(sim, options)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from gateway_service.waiting import is_set_within
+
 _MICROSECOND_S: Final = 1e-6
 
 
@@ -54,6 +56,5 @@ class ServiceManager:
         interval_s = None if self.watchdog_s is None else self.watchdog_s / 2
         while not stopping.is_set():
             self.tell("WATCHDOG=1")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), interval_s)
+            await is_set_within(stopping, interval_s)
         self.tell("STOPPING=1")
