@@ -3,9 +3,6 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from gateway_service.refusals import TooLarge
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -15,14 +12,13 @@ _DISCARDED_BYTES: Final = 4 * 1024 * 1024
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
+_App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
 
 class BodyLimit:
     """ASGI middleware: refuses a body of more than :data:`MAX_BODY_BYTES`, announced or not."""
 
-    def __init__(
-        self, app: Callable[..., Awaitable[None]], refuse: Callable[[Request, TooLarge], Awaitable[Response]]
-    ) -> None:
+    def __init__(self, app: _App, refuse: Callable[[_Message, TooLarge], Awaitable[_App]]) -> None:
         self._app = app
         self._refuse = refuse
 
@@ -43,9 +39,8 @@ class BodyLimit:
                 parts.append(part)
             elif is_complete or size > MAX_BODY_BYTES + _DISCARDED_BYTES:
                 error = TooLarge(f"the request has more than {MAX_BODY_BYTES} bytes")
-                response = await self._refuse(Request(scope), error)
-                response.headers["connection"] = "close"
-                await response(scope, receive, send)
+                answer = await self._refuse(scope, error)
+                await answer(scope, receive, send)
                 return
 
         async def whole() -> _Message:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import Body, FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, create_model
+from starlette import types as asgi
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -26,9 +27,9 @@ from gateway_service.control.operations import OPERATIONS, Operation
 from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.control.problem import PROBLEM_JSON, Problem, problem_of
 from gateway_service.control.replies import Answer
-from gateway_service.control.room import EventStream, NoRoom, Room
+from gateway_service.control.room import NoRoom, Room
 from gateway_service.control.tokens import Scope, Tokens
-from gateway_service.refusals import FAULT, ControlError, Forbidden, InvalidArgument
+from gateway_service.refusals import FAULT, ControlError, Forbidden, InvalidArgument, TooLarge
 
 # Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
 KEEP_ALIVE_S: Final = 15.0
@@ -42,6 +43,20 @@ _NO_BODY: Final = frozenset({b"", b"{}"})
 _PROBLEM: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {PROBLEM_JSON: {}}} for status in ("4XX", "5XX", 422)
 }
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events; takes its place for as long as they last."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes], room: Room) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store"})
+        self._room = room
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        with self._room.taken():
+            await super().__call__(scope, receive, send)
 
 
 class HttpApi:
@@ -61,7 +76,7 @@ class HttpApi:
             docs_url=None,  # FastAPI's pages fetch their scripts from a CDN
             redoc_url=None,
         )
-        self.app.add_middleware(BodyLimit, refuse=self._unreadable)
+        self.app.add_middleware(BodyLimit, refuse=self._too_large)
         self.app.add_exception_handler(ControlError, self._refused)
         self.app.add_exception_handler(RequestValidationError, self._invalid)
         self.app.add_exception_handler(HTTPException, self._no_such_path)
@@ -138,9 +153,9 @@ class HttpApi:
             return Response(exposition(self._control), media_type=CONTENT_TYPE)
 
         @app.get("/v1/events", summary="State changes as server-sent events.", tags=["inspect"], responses=_PROBLEM)
-        async def events(request: Request) -> EventStream:
+        async def events(request: Request) -> _EventStream:
             self._authorize(request, "read")
-            return EventStream(self._stream(), self._streams)
+            return _EventStream(self._stream(), self._streams)
 
         @app.get("/docs", include_in_schema=False)
         async def docs() -> HTMLResponse:
@@ -156,14 +171,17 @@ class HttpApi:
         headers = {"Retry-After": str(int(error.retry_after_s) + 1)} if error.retry_after_s is not None else {}
         if error.status == 401:  # noqa: PLR2004 - Unauthorized
             headers["WWW-Authenticate"] = "Bearer"
-        if isinstance(error, NoRoom):
-            headers["Connection"] = "close"  # one that stays open takes a place from probes all the same
+        if isinstance(error, NoRoom | TooLarge):  # takes a place from probes all the same; was not read to its end
+            headers["Connection"] = "close"
         body = orjson.dumps(problem_of(error, self._control.host.name))
         return Response(body, error.status, headers, media_type=PROBLEM_JSON)
 
     async def _invalid(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         return await self._unreadable(request, InvalidArgument("; ".join(map(_sentence, error.errors()))))
+
+    async def _too_large(self, scope: asgi.Scope, error: TooLarge) -> Response:
+        return await self._unreadable(Request(scope), error)
 
     async def _unreadable(self, request: Request, error: ControlError) -> Response:
         if operation := self._operation_at(request):

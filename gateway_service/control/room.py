@@ -1,10 +1,7 @@
 """A bound on the requests that stay, so that those of probes always find room."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from gateway_service.refusals import RateLimited
 
@@ -35,17 +32,3 @@ class Room:
             yield
         finally:
             self._taken -= 1
-
-
-class EventStream(StreamingResponse):
-    """Server-sent events; takes its place for as long as they last."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncIterator[bytes], room: Room) -> None:
-        super().__init__(events, headers={"Cache-Control": "no-store"})
-        self._room = room
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._room.taken():
-            await super().__call__(scope, receive, send)

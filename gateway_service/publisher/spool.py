@@ -137,13 +137,9 @@ class Spool:
                 self._remove_file()
 
     def _reusable_bytes(self) -> int:
-        with self._lock:
-            if self._file is None:
-                return 0
-            try:
-                return self._file.reusable_bytes
-            except SpoolUnavailable:
-                return 0  # whoever writes will learn why
+        with self._lock, contextlib.suppress(SpoolUnavailable):  # whoever writes will learn why
+            return self._file.reusable_bytes if self._file is not None else 0
+        return 0
 
     def _remove_file(self) -> None:
         file, self._file = self._file, None
