@@ -180,7 +180,7 @@ class RemoteControl:
         if answer is None:
             if not is_addressed:
                 return None  # whoever runs the shard answers
-            elsewhere = OtherHost(f"{host.name} does not run it; without a destination, whoever does is asked")
+            elsewhere = OtherHost(f"{host.name} does not run the shard; without a destination, whoever does is asked")
             self._control.turned_away(operation, caller, elsewhere)
             return _refusal(elsewhere, operation, host, is_for_people=is_for_people)
         return (
