@@ -7,7 +7,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway_service.cli.service import EXIT_CODES, Answer, Caller, for_service
-from gateway_service.errors import EX_REFUSED
+from gateway_service.errors import EX_OK, EX_REFUSED
 from gateway_service.supervisor.plan import as_ranges
 
 _POLL_S: Final = 0.5
@@ -64,7 +64,7 @@ def rolling_restart(caller: Caller, *, max_resume_s: float, only_looks: bool) ->
             answer = caller.ask("rolling_restart_status")
             progress.update(task, completed=_roll(answer)["processes_done"])
     answer["failures"] = failures
-    return _say(caller, answer)
+    return _say(caller, answer) or (EX_REFUSED if _roll(answer)["state"] == "halted" else EX_OK)
 
 
 def _say(caller: Caller, answer: Answer) -> int:
@@ -80,7 +80,7 @@ def _say(caller: Caller, answer: Answer) -> int:
             sentence = f"rolling, {so_far}\n{sentence}"
         case "halted":
             sentence = f"halted after {so_far}: {roll['reason']}\n{sentence}"
-    return caller.say(answer, sentence) or (EX_REFUSED if roll["state"] == "halted" else 0)
+    return caller.say(answer, sentence)
 
 
 def _roll(answer: Answer) -> dict[str, Any]:
