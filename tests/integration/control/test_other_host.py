@@ -104,7 +104,7 @@ def test_equal_requests_at_one_time_are_one(stack):
 def test_the_command_line_shows_what_runs(cli):
     for arguments, words in (
         (["status", "--once"], f"{NUM_SHARDS} of {NUM_SHARDS} shards live"),
-        (["shards"], "gateway@"),
+        (["shards"], " live "),
         (["processes"], "RUNNING"),
         (["budget"], "IDENTIFYs left"),
     ):
