@@ -13,10 +13,12 @@ from tornado.web import HTTPError, StaticFileHandler, authenticated, url
 from gateway_service.control.operations import operation_named, parsed
 from gateway_service.control.other_sites import is_from_other_site
 from gateway_service.flower.operations import described, filled_in
-from gateway_service.refusals import ControlError, InvalidArgument
+from gateway_service.refusals import ControlError, InvalidArgument, TooLarge
 
 STATIC: Final = Path(__file__).parent / "static"
 MAX_SHARDS_AT_ONCE: Final = 250
+MAX_BODY_BYTES: Final = 64 * 1024
+"""As over HTTP; Tornado itself takes 100 MB, and what is asked for travels through the broker."""
 
 
 class ShardsView(BaseHandler):
@@ -59,6 +61,8 @@ class ShardsAction(BaseApiHandler):
     @authenticated
     async def post(self, action: str) -> None:
         try:
+            if len(self.request.body) > MAX_BODY_BYTES:
+                raise TooLarge(f"the request has more than {MAX_BODY_BYTES} bytes")
             asked = json.loads(self.request.body)
             answer = await self._perform(action, asked)
         except (ValueError, TypeError, KeyError, AttributeError):

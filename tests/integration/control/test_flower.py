@@ -267,6 +267,7 @@ def test_the_words_of_a_supervisor_are_shown(flower, opened):
         ("{}", {"Origin": "http://evil.example"}, 403),
         ("{}", {"Sec-Fetch-Site": "same-origin"}, 400),
         ('{"presence": {"status": "sleeping"}}', {"Sec-Fetch-Site": "same-origin"}, 422),
+        (" " * 70_000, {"Sec-Fetch-Site": "same-origin"}, 413),
     ],
 )
 def test_actions_that_cannot_be_meant_are_refused(flower, body, headers, status):
