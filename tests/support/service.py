@@ -84,6 +84,12 @@ class Service:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [pid for pid in map(int, children.split()) if _is_shard_process(pid)]
 
+    def left_behind(self) -> list[int]:
+        """Return the shard processes that run although no supervisor of this service does."""
+        assert self.process.poll() is not None
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+        return [pid for pid in pids if _is_shard_process(pid) and _writes_to(pid, self._log)]
+
     def kill_everything(self) -> None:
         """End the supervisor and every shard process at once, as a power cut would."""
         for pid in [self.process.pid, *self.shard_pids()]:
@@ -131,10 +137,19 @@ def running_service(
     finally:
         if service.process.poll() is None:
             service.stop()
+        # Supervisors that were killed leave processes behind, which have to end by themselves.
+        wait_until(lambda: not service.left_behind(), STOP_TIMEOUT_S)
 
 
 def _is_shard_process(pid: int) -> bool:
     try:
         return b"gateway_service.shard" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _writes_to(pid: int, log: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/fd/2").readlink() == log
     except OSError:
         return False
