@@ -84,7 +84,9 @@ class Spool:
             return f"it has its {self.max_bytes} bytes"
         # Sessions are often stored on the same disk, and they must be saved for as long as anything is received.
         free_bytes, wanted_bytes = _room_on_disk(self.folder)
-        if free_bytes < wanted_bytes and free_bytes + self._reusable_bytes() < wanted_bytes:
+        # What was deleted from the file can be written again, but SQLite's log takes room of the disk first.
+        reusable_bytes = self._reusable_bytes() if wanted_bytes // 2 <= free_bytes < wanted_bytes else 0
+        if free_bytes + reusable_bytes < wanted_bytes:
             return f"its disk has {free_bytes} bytes free, and it leaves {wanted_bytes}"
         return None
 

@@ -143,6 +143,8 @@ async def running_stack(
                 ) as service,
             ):
                 await simulator.wait_for_shards(range(SHARDS), timeout_s=60)
+                # A READY that is still on its way is a session that nobody knows of yet.
+                await until(lambda: service.log.count("session.opened") >= SHARDS)
                 log(f"{SHARDS} shards are connected, service is process {service.process.pid}, we are {os.getpid()}")
                 yield Stack(
                     simulator=simulator,
