@@ -52,6 +52,9 @@ class Service:
             }
             | dict(environment or {})
         )
+        if not self.environment["GATEWAY_STATE_URL"].startswith("sqlite:"):
+            # Without a state file to lie beside it would be in the working directory, which others share.
+            self.environment.setdefault("GATEWAY_SPOOL_DIR", str(directory / "spool"))
         self._command = on_host([sys.executable, "-m", "gateway_service", "start", *flags])
         self._working_directory = working_directory
         self._log = directory / "service.log"
