@@ -39,7 +39,7 @@ def options(tmp_path):
 
 
 @pytest.fixture
-def connect_to(options, valkey_url):
+def connect_to(options, valkey_url, tmp_path):
     """Return a function that builds a supervisor of real shard processes for a simulator."""
 
     def build(simulator, *, policy=None, **changes):
@@ -52,6 +52,7 @@ def connect_to(options, valkey_url):
                     "broker_url": valkey_url,
                     "intents": "all",
                     "shard_count": "auto",
+                    "spool_dir": tmp_path / "spool",
                     **changes,
                 }
             ),
