@@ -11,7 +11,7 @@ from gateway_service.control import replies
 from gateway_service.control.roll import Roll
 from gateway_service.control.service import Service
 from gateway_service.errors import ConfigurationError
-from gateway_service.ipc.messages import ShardStatus
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.protocol.constants import shard_id_of
 from gateway_service.refusals import Misconfigured, NotReady, OperationTimedOut
 from gateway_service.settings import Routes

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from gateway_service.control.control import Control
 from gateway_service.control.health import why_state_fails
 from gateway_service.events import EVENTS
-from gateway_service.ipc.messages import HistogramCounts
+from gateway_service.ipc.statuses import HistogramCounts
 from gateway_service.metrics import LATENCY_BUCKETS_S, METRICS, Metric
 from gateway_service.publisher.rungs import Rung
 from gateway_service.supervisor import Snapshot

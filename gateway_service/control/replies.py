@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway_service.ipc.messages import ProcessStatus, ShardStatus
+from gateway_service.ipc.statuses import ProcessStatus, ShardStatus
 
 
 class Reply(BaseModel):

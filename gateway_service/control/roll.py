@@ -13,7 +13,7 @@ from typing import Final
 from gateway_service.control.replies import RollView
 from gateway_service.control.service import Service
 from gateway_service.errors import ConfigurationError, GatewayServiceError
-from gateway_service.ipc.messages import ShardStatus
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.refusals import FAULT, Busy
 from gateway_service.supervisor import ProcessSnapshot
 from gateway_service.supervisor.live_settings import NewSettings

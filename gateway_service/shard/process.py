@@ -22,14 +22,13 @@ from gateway_service.ipc.messages import (
     Drain,
     Drained,
     GatewayUrl,
-    HistogramCounts,
     Permit,
     Ping,
     Pong,
-    ProcessStatus,
     Report,
     RestartShard,
 )
+from gateway_service.ipc.statuses import HistogramCounts, ProcessStatus
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import HANDOVER_CLOSE_CODE
 from gateway_service.protocol.machine import Machine

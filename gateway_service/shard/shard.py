@@ -16,8 +16,8 @@ from gateway_service.ipc.messages import (
     IdentifySent,
     PermitCancel,
     PermitRequest,
-    ShardStatus,
 )
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.constants import UNASKED_EVENTS
 from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten

@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable, StateUnavailable
-from gateway_service.ipc.messages import Command, CommandDone, ShardStatus, SupervisorMessage
+from gateway_service.ipc.messages import Command, CommandDone, SupervisorMessage
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.protocol.constants import Opcode, shard_id_of
 from gateway_service.protocol.states import State
 from gateway_service.refusals import ControlError, NotReady

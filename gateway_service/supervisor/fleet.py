@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.errors import ShardUnavailable
-from gateway_service.ipc.messages import GatewayUrl, Permit, RestartMode, RestartShard, ShardStatus, SupervisorMessage
+from gateway_service.ipc.messages import GatewayUrl, Permit, RestartMode, RestartShard, SupervisorMessage
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.protocol.constants import shard_id_of
 from gateway_service.protocol.states import State
 from gateway_service.refusals import ControlError

@@ -23,11 +23,10 @@ from gateway_service.ipc.messages import (
     PermitCancel,
     PermitRequest,
     Pong,
-    ProcessStatus,
     Report,
-    ShardStatus,
     SupervisorMessage,
 )
+from gateway_service.ipc.statuses import ProcessStatus, ShardStatus
 from gateway_service.supervisor.child import Child
 from gateway_service.supervisor.exits import Exits, Owner
 from gateway_service.supervisor.plan import as_ranges

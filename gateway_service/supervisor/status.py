@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from gateway_service.ipc.messages import ProcessStatus, ShardStatus
+from gateway_service.ipc.statuses import ProcessStatus, ShardStatus
 
 COUNTERS: Final = (
     "received",

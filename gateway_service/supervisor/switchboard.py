@@ -3,14 +3,8 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from gateway_service.ipc.messages import (
-    CommandDone,
-    GatewayUrlRequest,
-    IdentifySent,
-    PermitCancel,
-    PermitRequest,
-    ShardStatus,
-)
+from gateway_service.ipc.messages import CommandDone, GatewayUrlRequest, IdentifySent, PermitCancel, PermitRequest
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.gateway_watch import GatewayWatch
 from gateway_service.supervisor.identify import PermitOwner

@@ -1,7 +1,7 @@
 """A fleet that does what a test says, for the control plane without processes."""
 
 from gateway_service.errors import TrialFailed
-from gateway_service.ipc.messages import ProcessStatus, ShardStatus
+from gateway_service.ipc.statuses import ProcessStatus, ShardStatus
 from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor import BudgetStatus, ProcessSnapshot, Snapshot
 from gateway_service.supervisor.live_settings import LiveSettings

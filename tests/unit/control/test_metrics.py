@@ -7,7 +7,7 @@ import pytest
 from gateway_service.control.control import Control
 from gateway_service.control.local import Host
 from gateway_service.control.metrics import exposition
-from gateway_service.ipc.messages import HistogramCounts
+from gateway_service.ipc.statuses import HistogramCounts
 from gateway_service.metrics import LATENCY_BUCKETS_S, METRICS, Histogram
 from tests.support.fleet import FakeFleet, process, shard
 

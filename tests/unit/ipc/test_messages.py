@@ -23,11 +23,10 @@ from gateway_service.ipc.messages import (
     PermitRequest,
     Ping,
     Pong,
-    ProcessStatus,
     Report,
     RestartShard,
-    ShardStatus,
 )
+from gateway_service.ipc.statuses import ProcessStatus, ShardStatus
 
 CONFIGURE = Configure(
     token="secret-token",

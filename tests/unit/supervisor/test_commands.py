@@ -6,7 +6,8 @@ import json
 import pytest
 
 from gateway_service.errors import ShardUnavailable
-from gateway_service.ipc.messages import CommandDone, ShardStatus
+from gateway_service.ipc.messages import CommandDone
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.protocol.constants import Opcode
 from gateway_service.refusals import NotReady
 from gateway_service.supervisor.commands import Commands

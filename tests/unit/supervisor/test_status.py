@@ -1,6 +1,6 @@
 import pytest
 
-from gateway_service.ipc.messages import ShardStatus
+from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.supervisor.status import COUNTERS, ShardBoard
 
 
