@@ -84,6 +84,9 @@ class Client:
     def identify_sent(self) -> None:
         pass
 
+    def identify_answered(self) -> None:
+        pass
+
     def session_opened(self, session: Session) -> None:
         self.session = session_hash(session.session_id)
 

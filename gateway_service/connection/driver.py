@@ -14,6 +14,7 @@ from gateway_service.protocol.effects import (
     Deliver,
     Dial,
     Effect,
+    IdentifyAnswered,
     IdentifySent,
     Note,
     NoteName,
@@ -44,7 +45,10 @@ class Host(Protocol):
         """Ask for the generic URL again; the answer is set as :attr:`Machine.gateway_url`."""
 
     def identify_sent(self) -> None:
-        """The permit was used; pacing counts from now."""
+        """The permit was used."""
+
+    def identify_answered(self) -> None:
+        """Discord answered the IDENTIFY or never will; pacing counts from now."""
 
     def session_opened(self, session: Session) -> None:
         """READY arrived: from here on dispatches belong to ``session``."""
@@ -155,6 +159,8 @@ class Driver:
                 self._host.request_gateway_url()
             case IdentifySent():
                 self._host.identify_sent()
+            case IdentifyAnswered():
+                self._host.identify_answered()
             case SessionOpened(session=session):
                 self._host.session_opened(session)
             case SessionForgotten():

@@ -1,7 +1,7 @@
 """Every message between the supervisor and a shard process; ``type`` tells them apart on the wire.
 
 A conversation: the child says Hello, the supervisor Configure. From then on the supervisor sends Ping, Permit,
-GatewayUrl, RestartShard and at the end Drain; the child Pong, Report, the three messages about permits,
+GatewayUrl, RestartShard and at the end Drain; the child Pong, Report, the four messages about permits,
 GatewayUrlRequest, Fatal and at the end Drained.
 """
 
@@ -166,9 +166,16 @@ class GatewayUrlRequest(_Message):
 
 
 class IdentifySent(_Message):
-    """The shard used its permit just now; the spacing to the next one counts from here."""
+    """The shard used its permit just now."""
 
     type: Literal["identify_sent"] = "identify_sent"
+    shard_id: int
+
+
+class IdentifyAnswered(_Message):
+    """Discord answered the IDENTIFY of the shard, or never will; the spacing to the next one counts from here."""
+
+    type: Literal["identify_answered"] = "identify_answered"
     shard_id: int
 
 
@@ -199,6 +206,7 @@ ChildMessage = (
     | PermitCancel
     | GatewayUrlRequest
     | IdentifySent
+    | IdentifyAnswered
     | CommandDone
     | Fatal
     | Drained

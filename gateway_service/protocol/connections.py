@@ -12,6 +12,7 @@ from gateway_service.protocol.effects import (
     Close,
     Dial,
     Effect,
+    IdentifyAnswered,
     Note,
     RequestGatewayUrl,
     Send,
@@ -106,6 +107,8 @@ class Connections:
         effects: list[Effect] = [Close(close)] if is_open and close is not None else []
         if self.state is State.PERMIT_WAIT:
             effects.append(CancelPermit())
+        elif self.state is State.IDENTIFYING:
+            effects.append(IdentifyAnswered())
         self._wire = None
         return effects
 

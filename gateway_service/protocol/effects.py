@@ -79,7 +79,12 @@ class RequestGatewayUrl:
 
 @dataclass(frozen=True, slots=True)
 class IdentifySent:
-    """The Send just before this one carried the IDENTIFY: spacing counts from now."""
+    """The Send just before this one carried the IDENTIFY."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyAnswered:
+    """Discord answered the IDENTIFY, or no answer will be read any more: spacing counts from now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ Effect = (
     | CancelPermit
     | RequestGatewayUrl
     | IdentifySent
+    | IdentifyAnswered
     | SessionOpened
     | SessionForgotten
     | Stopped

@@ -10,15 +10,20 @@ from typing import Final
 
 from gateway_service.protocol.constants import IDENTIFY_JITTER_S, IDENTIFY_SPACING_S
 
-# A shard sends IDENTIFY as soon as the permit arrives. One that is silent for so long may have sent it and died.
+# A shard sends IDENTIFY as soon as the permit arrives, and Discord answers within a second or two. Who is silent for so
+# long may have sent it and died; and a Discord that is so slow must not hold the other shards back as well.
 HOLD_TIMEOUT_S: Final = 15.0
 
 
 class IdentifyScheduler:
     """Grant permits: one per key and spacing, lowest shard id first; key = shard_id % max_concurrency (I1, I2).
 
-    A key is held from the grant until ``sent`` or ``cancel``. Without either, the IDENTIFY counts as sent when
+    A key is held from the grant until ``answered`` or ``cancel``. Without either, the IDENTIFY counts as answered when
     the hold times out.
+
+    Discord spaces what it gets, not what we send. It got an IDENTIFY by the time it answers, so counting from there is
+    right however slow the way and however busy Discord is; counting from the sending, a slow second IDENTIFY would be
+    early (I3).
     """
 
     def __init__(
@@ -33,7 +38,7 @@ class IdentifyScheduler:
         Args:
             max_concurrency: What Discord allows at once; less than 1 counts as 1.
             rng: Random numbers in [0, 1).
-            spacing_s: Seconds between two IDENTIFYs of one key, counted from the sending.
+            spacing_s: Seconds between two IDENTIFYs of one key, counted from the answer to the first.
         """
         self._max_concurrency = max(1, max_concurrency)
         self._rng = rng
@@ -79,8 +84,8 @@ class IdentifyScheduler:
         """Give all that were postponed a turn again: what they waited for may have changed."""
         self._waiting = {shard_id: min(at, now) for shard_id, at in self._waiting.items()}
 
-    def sent(self, shard_id: int, now: float) -> None:
-        """Start the spacing of the shard's key: its IDENTIFY went out."""
+    def answered(self, shard_id: int, now: float) -> None:
+        """Start the spacing of the shard's key: Discord answered its IDENTIFY, or never will."""
         self._held.pop(shard_id, None)
         free_at = now + self._spacing_s + self._rng() * IDENTIFY_JITTER_S
         self._free_at[shard_id] = max(free_at, self._free_at.get(shard_id, free_at))
@@ -99,7 +104,7 @@ class IdentifyScheduler:
         """Return the shards that may IDENTIFY now, lowest first; each holds its key from here on."""
         for shard_id, ends in list(self._held.items()):
             if ends <= now:
-                self.sent(shard_id, now)
+                self.answered(shard_id, now)
         granted = [shard_id for shard_id, at in self._next_of_each_key(now) if at <= now]
         for shard_id in granted:
             del self._waiting[shard_id]

@@ -17,7 +17,7 @@ from gateway_service.protocol.constants import (
     SENDABLE_CLOSE_CODES,
     SESSION_ENDING_CLOSE_CODES,
 )
-from gateway_service.protocol.effects import CancelPermit, Close, Effect, Note, Stopped
+from gateway_service.protocol.effects import CancelPermit, Close, Effect, IdentifyAnswered, Note, Stopped
 from gateway_service.protocol.heartbeat import Tick
 from gateway_service.protocol.reconnect import OP_RECONNECT_SPREAD_S, Cause
 from gateway_service.protocol.states import State, Trigger, can_advance
@@ -107,6 +107,8 @@ class Lifecycle(Connections):
             effects.append(Close(RESUMABLE_CLOSE_CODE))
         elif self.state is State.PERMIT_WAIT:
             effects.append(CancelPermit())
+        elif self.state is State.IDENTIFYING:
+            effects.append(IdentifyAnswered())
         if self._wire is not None:
             self._wire.ignore_frames()
         self._move(Trigger.DRAIN)

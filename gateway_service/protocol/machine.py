@@ -13,6 +13,7 @@ from gateway_service.protocol.constants import MIN_LARGE_THRESHOLD, READY_TIMEOU
 from gateway_service.protocol.effects import (
     Deliver,
     Effect,
+    IdentifyAnswered,
     IdentifySent,
     Note,
     RequestPermit,
@@ -239,9 +240,9 @@ class Machine(Lifecycle):
         _, _, seq, data, raw = payload
         if seq is None:
             raise RemoteProtocolError("READY without a sequence")
-        effects: list[Effect] = []
-        if self._progress is not None:
-            effects += self._forget("Discord opened another one instead of resuming it")
+        effects = [] if self._progress is None else self._forget("Discord opened another one instead of resuming it")
+        if self.state is State.IDENTIFYING:
+            effects.append(IdentifyAnswered())
         resume_url = data.get("resume_gateway_url")
         if not may_resume_at(resume_url, gateway_url=self.gateway_url):
             effects.append(Note("url.refused"))
@@ -259,8 +260,7 @@ class Machine(Lifecycle):
         self._progress = SessionProgress(opened)
         self._move(Trigger.READY)
         self._policy.went_live(now)
-        effects.append(SessionOpened(opened))
-        effects += self._progress.accept("READY", seq, data, raw)
+        effects += [SessionOpened(opened), *self._progress.accept("READY", seq, data, raw)]
         effects.append(Note("session.opened", {"guilds": self.guild_count}))
         effects += self._flush_commands(now)
         self._arm()

@@ -279,10 +279,9 @@ class ShardProcess:
 
     async def _drain(self, timeout_s: float) -> None:
         """Take no further dispatch, publish what is here, note how far that went, leave resumably."""
-        for shard in self._shards.values():
-            shard.requests.close()
-            shard.drain()
-        flushed = await asyncio.to_thread(self._publisher.stop, timeout_s)
+        began = time.monotonic()
+        await asyncio.gather(*(shard.drain(timeout_s / 2) for shard in self._shards.values()))
+        flushed = await asyncio.to_thread(self._publisher.stop, timeout_s - (time.monotonic() - began))
         await asyncio.to_thread(self._spooler.stop)
         for shard in self._shards.values():
             shard.refresh()

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from gateway_service.connection import Driver
@@ -13,6 +14,7 @@ from gateway_service.ipc.messages import (
     ChildMessage,
     Fatal,
     GatewayUrlRequest,
+    IdentifyAnswered,
     IdentifySent,
     PermitCancel,
     PermitRequest,
@@ -33,7 +35,9 @@ from gateway_service.shard.books import Book, Books
 from gateway_service.shard.keeper import SessionKeeper
 from gateway_service.shard.notes import NOTE_EVENTS, code_label
 from gateway_service.shard.requests import Requests
+from gateway_service.shard.tally import Tally
 from gateway_service.telemetry import LogEvent, log_event
+from gateway_service.waiting import is_set_within
 
 _log: Final = logging.getLogger(__name__)
 
@@ -80,22 +84,19 @@ class Shard:
         """Hash of the present session's id."""
         self._book: Book | None = None
         self._heard_at = 0.0
-        self._replayed = 0
-        self._duplicates = 0
+        self._tally = Tally()
         self._earlier = 0
         """Dispatches of the sessions before the present one."""
+        self._is_answered = asyncio.Event()  # no IDENTIFY is under way
+        self._is_answered.set()
         self._is_suspended = False
         self._has_changed = False
-        self._rung = Rung.CONFIRMING
-        """As of the last :meth:`rung`."""
+        self._rung = Rung.CONFIRMING  # as of the last call of rung()
         self._since = time.time()
         self._latency_s: float | None = None
         self._heartbeats = heartbeats
         self._endings = endings
-        self._resumes = 0
-        self._identifies = 0
         self._heard = 0
-        self._reconnects = 0
         if machine.session is not None:
             self._follow(machine.session).guild_ids = machine.guild_ids
 
@@ -148,9 +149,14 @@ class Shard:
         self._tell_supervisor(GatewayUrlRequest())
 
     def identify_sent(self) -> None:
-        self._identifies += 1
+        self._tally.identifies += 1
         self._tell_supervisor(IdentifySent(shard_id=self.shard_id))
+        self._is_answered.clear()
         log_event(_log, logging.INFO, LogEvent.SHARD_IDENTIFYING, shard_id=self.shard_id)
+
+    def identify_answered(self) -> None:
+        self._tell_supervisor(IdentifyAnswered(shard_id=self.shard_id))
+        self._is_answered.set()
 
     def session_opened(self, session: Session) -> None:
         self._keeper.save([session], [self._follow(session).stored()])
@@ -168,11 +174,9 @@ class Shard:
         self._tell_supervisor(Fatal(shard_id=self.shard_id, code=code, reason=reason))
 
     def note(self, name: NoteName, fields: Mapping[str, Any]) -> None:
+        self._tally.note(name, fields)
         if name == "connection.ended":
-            self._reconnects += 1
             self._endings[fields["cause"], code_label(fields["code"])] += 1
-        elif name == "session.resumed":
-            self._resumes += 1
         if (book := self._book) is not None:
             self._note_in_book(book, name, fields)
         level, event = NOTE_EVENTS[name]
@@ -225,8 +229,14 @@ class Shard:
         """Dial the generic gateway at ``url`` from now on; a present connection stays."""
         self._machine.gateway_url = url
 
-    def drain(self) -> None:
-        """Take no further dispatch; heartbeats go on."""
+    async def drain(self, patience_s: float) -> None:
+        """Take no further dispatch; heartbeats go on.
+
+        An IDENTIFY under way gets its answer first, within ``patience_s``: else nobody would know the session that it
+        begins, and the next process would spend another one.
+        """
+        self.requests.close()
+        await is_set_within(self._is_answered, patience_s)
         self.driver.tell(self._machine.drain)
 
     def rung(self, *, is_broker_up: bool) -> Rung:
@@ -265,15 +275,11 @@ class Shard:
             spool_rows=counts.spooled,
             confirm_lag_s=counts.lag_s(time.time()),
             heard=self._heard,
-            replayed=self._replayed,
-            duplicates=self._duplicates,
             gaps=self._books.gaps[self.shard_id],
             is_balanced=self._book is None or not self._books.faults_of(self._book),
             queued_commands=machine.queued_commands,
-            resumes=self._resumes,
-            identifies=self._identifies,
-            reconnects=self._reconnects,
             since=self._since,
+            **asdict(self._tally),
         )
 
     def _command(self, op: int, data: Any) -> None:
@@ -282,10 +288,8 @@ class Shard:
     def _note_in_book(self, book: Book, name: NoteName, fields: Mapping[str, Any]) -> None:
         if name == "dispatch.duplicate":
             book.duplicates += 1
-            self._duplicates += 1
-        elif name == "session.resumed" and "replayed" in fields:
+        elif name == "session.resumed":
             book.replayed += fields["replayed"]
-            self._replayed += fields["replayed"]
         elif name == "dispatch.gap" and "expected" in fields:
             book.guild_ids = self._machine.guild_ids
             self._books.skipped(book, range(fields["expected"], fields["seq"]), fields["unreadable"], time.time())

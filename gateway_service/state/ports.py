@@ -107,7 +107,7 @@ class IdentifyPermits(Protocol):
         """
 
     def permit_used(self, shard_id: int, number: int) -> None:
-        """Note that the IDENTIFY was sent just now: the key is free again when Discord's spacing is over."""
+        """Note that the IDENTIFY was sent or answered just now: the key is free when Discord's spacing is over."""
 
     def permit_unused(self, shard_id: int, number: int) -> None:
         """Free the key of a permit that never will be used; it stays on record."""

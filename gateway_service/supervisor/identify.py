@@ -26,7 +26,6 @@ HandOver = Callable[[int, int, dict[str, Any] | None], None]
 """Given shard, number of the permit and presence."""
 AskDiscord = Callable[[], Awaitable[GatewayInfo]]
 
-
 # How often it is looked what other services of the bot took, and whether the store is there at all.
 NEWS_EVERY_S: Final = 5.0
 
@@ -65,8 +64,9 @@ class PermitOwner:
         self._ask_discord = ask_discord
         self._is_asking = False
         self._changed = asyncio.Event()
+        # Shards that have a permit and have not used it, and its number; shards that have, and wait for the answer.
         self._granted: dict[int, int] = {}
-        """Shards that hold their key, and the number of their permit."""
+        self._unanswered: dict[int, int] = {}
         self._settled: list[tuple[int, int, bool]] = []
         """Shard and number of each permit of which the store does not know yet whether it was used."""
         self._news_at = -inf
@@ -99,27 +99,32 @@ class PermitOwner:
         self._changed.set()
 
     def sent(self, shard_id: int) -> None:
-        """Start the spacing of the shard's key: its IDENTIFY is on the way."""
-        self._settle(shard_id, is_used=True)
-        self._scheduler.sent(shard_id, _now())
-        self._changed.set()
+        """Note that the permit of a shard is used: its IDENTIFY is on the way."""
+        if (number := self._settle(shard_id, is_used=True)) is not None:
+            self._unanswered[shard_id] = number
+            self._changed.set()
+
+    def answered(self, shard_id: int) -> None:
+        """Start the spacing of the shard's key: Discord answered its IDENTIFY, or never will."""
+        if (number := self._unanswered.pop(shard_id, None)) is not None:
+            self._settled.append((shard_id, number, True))  # the store shall count from here as well
+            self._scheduler.answered(shard_id, _now())
+            self._changed.set()
 
     def gone(self, shard_ids: Iterable[int]) -> None:
         """Drop all that the shards of a dead process asked for; a permit they held may have been used."""
         for shard_id in shard_ids:
             self._waits.pop(shard_id, None)
-            if self._settle(shard_id, is_used=True):
-                self._scheduler.sent(shard_id, _now())
-            else:
-                self._scheduler.cancel(shard_id)
+            self.sent(shard_id)
+            self.answered(shard_id)
+            self._scheduler.cancel(shard_id)
         self._changed.set()
 
-    def _settle(self, shard_id: int, *, is_used: bool) -> bool:
-        """Note what became of the permit of a shard; return whether it had one."""
-        number = self._granted.pop(shard_id, None)
-        if number is not None:
+    def _settle(self, shard_id: int, *, is_used: bool) -> int | None:
+        """Note what became of the permit of a shard; return its number, if it had one."""
+        if (number := self._granted.pop(shard_id, None)) is not None:
             self._settled.append((shard_id, number, is_used))
-        return number is not None
+        return number
 
     def reason_to_wait(self, shard_id: int) -> str | None:
         """Return why a waiting shard does not get its permit; None when it is only a matter of its turn."""

@@ -12,16 +12,11 @@ from gateway_service.errors import ShardUnavailable
 from gateway_service.ipc.channel import ChannelBroken
 from gateway_service.ipc.messages import (
     ChildMessage,
-    CommandDone,
     Configure,
     Drain,
     Drained,
     Fatal,
-    GatewayUrlRequest,
     Hello,
-    IdentifySent,
-    PermitCancel,
-    PermitRequest,
     Pong,
     Report,
     SupervisorMessage,
@@ -267,14 +262,12 @@ class Slot:
             case Pong(nonce=nonce):
                 if self._watchdog is not None:
                     self._watchdog.answered(nonce)
-            case PermitRequest() | PermitCancel() | IdentifySent() | CommandDone() | GatewayUrlRequest():
-                self._switchboard.receive(message)
             case Fatal(shard_id=shard_id, code=code, reason=reason):
                 self._stop_shard(shard_id, code, reason, child)
             case Drained():
                 pass  # its exit follows
             case _:
-                assert_never(message)
+                self._switchboard.receive(message)
 
     def _stop_shard(self, shard_id: int, code: int | None, reason: str, child: Child) -> None:
         self._switchboard.refused(shard_id)

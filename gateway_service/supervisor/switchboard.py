@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from gateway_service.ipc.messages import CommandDone, GatewayUrlRequest, IdentifySent, PermitCancel, PermitRequest
+from gateway_service.ipc.messages import (
+    CommandDone,
+    GatewayUrlRequest,
+    IdentifyAnswered,
+    IdentifySent,
+    PermitCancel,
+    PermitRequest,
+)
 from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.supervisor.commands import Commands
 from gateway_service.supervisor.gateway_watch import GatewayWatch
 from gateway_service.supervisor.identify import PermitOwner
 
-Request = PermitRequest | PermitCancel | IdentifySent | CommandDone | GatewayUrlRequest
+Request = PermitRequest | PermitCancel | IdentifySent | IdentifyAnswered | CommandDone | GatewayUrlRequest
 
 
 class Switchboard:
@@ -30,6 +37,8 @@ class Switchboard:
             case IdentifySent(shard_id=shard_id):
                 self._permits.sent(shard_id)
                 self._commands.identified(shard_id)
+            case IdentifyAnswered(shard_id=shard_id):
+                self._permits.answered(shard_id)
             case CommandDone():
                 self._commands.done(request)
             case GatewayUrlRequest():

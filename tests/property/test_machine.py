@@ -14,6 +14,7 @@ from gateway_service.protocol.effects import (
     Close,
     Deliver,
     Dial,
+    IdentifyAnswered,
     IdentifySent,
     RequestPermit,
     Send,
@@ -88,7 +89,7 @@ class Watcher:
         )
         self.compression = compression
         self.now = 0.0
-        self.open = self.dialing = self.permit_wanted = self.stopped = False
+        self.open = self.dialing = self.permit_wanted = self.unanswered = self.stopped = False
         self.sent_at = []
         self.ending = False
         self.highest = (None, -1, -1)
@@ -202,6 +203,11 @@ class Watcher:
                     self.check_send(data, identify=identify)
                 case IdentifySent():
                     assert identify
+                    assert not self.unanswered
+                    self.unanswered = True
+                case IdentifyAnswered():
+                    assert self.unanswered
+                    self.unanswered = False
                 case Close(code=code):
                     assert self.open or self.dialing
                     assert self.ending or code not in (1000, 1001)
@@ -218,6 +224,7 @@ class Watcher:
                     json.loads(raw)
                 case RequestPermit():
                     assert not self.permit_wanted
+                    assert not self.unanswered
                     self.permit_wanted = True
                 case CancelPermit():
                     self.permit_wanted = False

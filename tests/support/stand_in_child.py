@@ -95,6 +95,7 @@ class Child:
     def on_permit(self, shard_id, presence, **_rest):
         self.note("permit", shard_id=shard_id, presence=presence)
         self.send("identify_sent", shard_id=shard_id)
+        self.send("identify_answered", shard_id=shard_id)
         return 1 if self.options.exit_after_identify else None
 
     def on_gateway_url(self, url):

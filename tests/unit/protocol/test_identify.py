@@ -12,12 +12,12 @@ def scheduler(max_concurrency=1, rng=lambda: 0.0, **options):
 
 
 def run(schedule, latency_s=0.05):
-    """Let every granted shard identify ``latency_s`` later; return [(shard, sent at)] and the virtual end."""
+    """Let Discord answer every granted shard ``latency_s`` later; return [(shard, answered at)]."""
     now, log = 0.0, []
     while (deadline := schedule.next_deadline) != inf:
         now = max(now, deadline)
         for shard_id in schedule.due(now):
-            schedule.sent(shard_id, now + latency_s)
+            schedule.answered(shard_id, now + latency_s)
             log.append((shard_id, now + latency_s))
     return log
 
@@ -31,7 +31,7 @@ def test_32_shards_one_at_a_time_identify_in_order():
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.99])
-def test_32_shards_one_at_a_time_keep_the_spacing_from_sending(jitter):
+def test_32_shards_one_at_a_time_keep_the_spacing_from_the_answer(jitter):
     schedule = scheduler(rng=lambda: jitter)
     for shard_id in range(32):
         schedule.request(shard_id, 0.0)
@@ -41,6 +41,23 @@ def test_32_shards_one_at_a_time_keep_the_spacing_from_sending(jitter):
 
     assert min(gaps) >= IDENTIFY_SPACING_S
     assert max(gaps) < IDENTIFY_SPACING_S + 0.6
+
+
+def test_however_late_discord_gets_an_identify_the_next_is_a_window_later():
+    schedule = scheduler()
+    ways_s = [2.2, 0.0, 4.9, 0.01, 9.0, 0.3]
+    for shard_id in range(len(ways_s)):
+        schedule.request(shard_id, 0.0)
+
+    now, arrived_at = 0.0, []
+    for way_s in ways_s:
+        now = schedule.next_deadline if schedule.next_deadline < now + HOLD_TIMEOUT_S else now
+        [shard_id] = schedule.due(now)
+        arrived_at.append(now + way_s)
+        now += way_s + 0.05
+        schedule.answered(shard_id, now)
+
+    assert min(later - earlier for earlier, later in pairwise(arrived_at)) >= IDENTIFY_SPACING_S
 
 
 def test_32_shards_sixteen_at_a_time_go_in_two_waves_in_order():
@@ -55,7 +72,7 @@ def test_32_shards_sixteen_at_a_time_go_in_two_waves_in_order():
     assert min(at for _, at in second) >= 0.05 + IDENTIFY_SPACING_S
 
 
-def test_a_key_is_held_until_the_identify_was_sent():
+def test_a_key_is_held_until_the_identify_was_answered():
     schedule = scheduler()
     schedule.request(0, 0.0)
     schedule.request(1, 0.0)
@@ -82,7 +99,7 @@ def test_a_cancelled_request_is_not_granted():
     assert (schedule.due(0.0), schedule.waiting, schedule.next_deadline) == ([], (), inf)
 
 
-def test_a_silent_holder_counts_as_having_sent_when_its_hold_ends():
+def test_a_silent_holder_counts_as_answered_when_its_hold_ends():
     schedule = scheduler()
     schedule.request(0, 0.0)
     schedule.request(1, 0.0)
@@ -143,7 +160,7 @@ def test_a_shard_that_gave_its_turn_up_is_not_queued_for_a_key_that_another_serv
 
 def test_an_identify_that_was_not_granted_here_still_spaces():
     schedule = scheduler()
-    schedule.sent(0, 100.0)
+    schedule.answered(0, 100.0)
     schedule.request(0, 100.0)
 
     assert schedule.due(101.0) == []
@@ -151,8 +168,8 @@ def test_an_identify_that_was_not_granted_here_still_spaces():
 
 def test_a_late_report_does_not_shorten_the_spacing():
     schedule = scheduler()
-    schedule.sent(0, 100.0)
-    schedule.sent(0, 90.0)
+    schedule.answered(0, 100.0)
+    schedule.answered(0, 90.0)
     schedule.request(0, 100.0)
 
     assert schedule.next_deadline == 100.0 + IDENTIFY_SPACING_S
@@ -200,7 +217,7 @@ def test_a_shard_that_is_gone_is_not_postponed():
 @pytest.mark.parametrize(("before", "after", "due"), [(1, 16, []), (16, 1, []), (16, 8, [9])])
 def test_another_concurrency_keeps_what_was_sent_apart(before, after, due):
     schedule = scheduler(before)
-    schedule.sent(0, 100.0)
+    schedule.answered(0, 100.0)
     schedule.set_max_concurrency(after)
     schedule.request(0, 101.0)
     schedule.request(9 if due else 0, 101.0)

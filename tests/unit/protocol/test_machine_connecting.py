@@ -3,10 +3,12 @@ import dataclasses
 import pytest
 
 from gateway_service.errors import LocalProtocolError
+from gateway_service.protocol.constants import READY_TIMEOUT_S
 from gateway_service.protocol.effects import (
     CancelPermit,
     Close,
     Dial,
+    IdentifyAnswered,
     IdentifySent,
     RequestGatewayUrl,
     RequestPermit,
@@ -124,6 +126,25 @@ def test_the_permit_is_used_for_exactly_one_identify(shell):
     first, second = shell.permit(), shell.permit()
 
     assert ([op for op, _ in sent(first)], first[-1], noted(second)) == ([2], IdentifySent(), ["happening.ignored"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda shell: shell.ready(),
+        lambda shell: shell.op(9, False),
+        lambda shell: shell.lost(None),
+        lambda shell: shell.lost(4004),
+        lambda shell: shell.wait(READY_TIMEOUT_S),
+        lambda shell: shell.perform(shell.machine.suspend(shell.now)),
+        lambda shell: shell.perform(shell.machine.drain(shell.now)),
+    ],
+)
+def test_whatever_ends_an_identify_is_its_answer(shell, answer):
+    shell.to_permit_wait()
+    shell.permit()
+
+    assert [effect for effect in answer(shell) if isinstance(effect, IdentifyAnswered)] == [IdentifyAnswered()]
 
 
 def test_identify_carries_shard_intents_and_presence(shell):

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from collections import Counter
 from typing import get_args
@@ -120,6 +121,28 @@ async def test_ended_connections_are_counted_by_cause_and_code(shard):
     shard.note("connection.ended", {"cause": Cause.CLOSED, "code": 4321})
 
     assert shard._endings == {("too_long", "none"): 1, ("closed", "4000"): 1, ("closed", "other"): 1}
+
+
+async def test_a_drain_waits_for_the_answer_to_an_identify(shard):
+    shard.identify_sent()
+    draining = asyncio.create_task(shard.drain(patience_s=3600.0))
+    await asyncio.sleep(0)
+    before = shard.status().state
+
+    shard.identify_answered()
+    await draining
+
+    assert (before, shard.status().state) == ("idle", "draining")
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+async def test_a_drain_waits_no_longer_than_it_may(shard, is_sent):
+    if is_sent:
+        shard.identify_sent()
+
+    await shard.drain(patience_s=0.0)
+
+    assert shard.status().state == "draining"
 
 
 async def test_an_opened_session_is_kept(shard, keeper, store):

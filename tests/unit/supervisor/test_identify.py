@@ -158,16 +158,17 @@ async def test_a_permit_is_on_record_before_it_goes_out():
         assert permits.log.shards == [7]
 
 
-async def test_a_key_is_held_until_the_identify_was_sent():
+async def test_a_key_is_held_until_the_identify_was_answered():
     async with Permits() as permits:
         permits.owner.request(0)
         permits.owner.request(1)
         await permits.next()
+        permits.owner.sent(0)
         await permits.settle()
         assert permits.granted.empty()
         assert permits.owner.waiting == 1
 
-        permits.owner.sent(0)
+        permits.owner.answered(0)
 
         assert (await permits.next())[0] == 1
 
@@ -197,6 +198,19 @@ async def test_a_permit_that_a_dead_shard_held_counts_as_used():
         permits.owner.request(0)
         permits.owner.request(1)
         await permits.next()
+
+        permits.owner.gone([0])
+        await permits.settle()
+
+        assert permits.granted.empty()
+
+
+async def test_a_shard_that_died_before_its_answer_spaces_its_key():
+    async with Permits(spacing_s=3600.0) as permits:
+        permits.owner.request(0)
+        permits.owner.request(1)
+        await permits.next()
+        permits.owner.sent(0)
 
         permits.owner.gone([0])
         await permits.settle()
@@ -327,9 +341,27 @@ async def test_the_store_learns_what_became_of_each_permit():
         permits.owner.cancel(1)
         permits.owner.request(2)
         permits.owner.gone([3])
-        await permits.until(lambda: len(permits.log.settled) == 4)
+        await permits.until(lambda: len(permits.log.settled) == 5)
 
-        assert sorted(permits.log.settled) == [(0, 1, "used"), (1, 2, "unused"), (2, 3, "unused"), (3, 4, "used")]
+        assert sorted(permits.log.settled) == [
+            (0, 1, "used"),
+            (1, 2, "unused"),
+            (2, 3, "unused"),
+            *2 * [(3, 4, "used")],
+        ]
+
+
+async def test_the_store_counts_from_the_sending_and_again_from_the_answer():
+    async with Permits() as permits:
+        permits.owner.request(0)
+        await permits.next()
+
+        permits.owner.sent(0)
+        await permits.until(lambda: len(permits.log.settled) == 1)
+        permits.owner.answered(0)
+        await permits.until(lambda: len(permits.log.settled) == 2)
+
+        assert permits.log.settled == 2 * [(0, 1, "used")]
 
 
 async def test_a_permit_that_came_after_its_shard_gave_up_is_given_back():
