@@ -65,7 +65,7 @@ def view_of(shard: ShardStatus, process: ProcessSnapshot, host: str) -> replies.
         process=process.index,
         pid=process.pid,
         restarts=process.restarts,
-        lag=max(0, shard.received - shard.published),
+        lag=shard.pending + shard.spool_rows,
     )
 
 
@@ -204,7 +204,7 @@ async def ledger(host: Host, _: args.Arguments) -> replies.LedgerReply:
                 session=shard.session,
                 received=shard.received,
                 published=shard.published,
-                pending=max(0, shard.received - shard.published),
+                pending=shard.pending + shard.spool_rows,
                 replayed=shard.replayed,
                 duplicates=shard.duplicates,
                 gaps=shard.gaps,

@@ -36,7 +36,7 @@ class ShardView(ShardStatus):
     restarts: int = 0
     """How often its process ended without being asked to."""
     lag: int = 0
-    """Dispatches received and not yet confirmed by the broker."""
+    """Dispatches of its session in memory and on disk: received and not yet confirmed by the broker."""
 
 
 class ShardsReply(Reply):

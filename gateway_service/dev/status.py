@@ -58,7 +58,7 @@ class StatusView:
                 str(shard.guilds),
                 str(shard.received),
                 str(shard.published),
-                str(max((shard.received_seq or 0) - (shard.published_seq or 0), 0)),
+                str(shard.pending + shard.spool_rows),
                 str(shard.resumes),
             )
         return table

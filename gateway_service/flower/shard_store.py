@@ -14,7 +14,7 @@ FORGET_AFTER_S: Final = 900.0
 _SHOWN: Final = (
     *("shard_id", "host", "process", "state", "reason", "since", "latency_s", "guilds", "rung", "restarts"),
     *("session", "session_since", "received_seq", "published_seq", "received", "published", "replayed", "duplicates"),
-    *("gaps", "is_balanced", "resumes", "identifies", "spool_rows", "confirm_lag_s"),
+    *("gaps", "is_balanced", "resumes", "identifies", "lag", "spool_rows", "confirm_lag_s"),
 )
 
 
@@ -34,7 +34,6 @@ class ShardStore:
         self._change(
             {name: fields.get(name) for name in _SHOWN}
             | {
-                "lag": lag_of(fields),
                 "rate": rates.now,
                 "rates": rates.all,
                 "seen_at": now,
@@ -75,11 +74,3 @@ class ShardStore:
 def is_stale(silent_s: float, freq_s: float) -> bool:
     """Tell whether a shard that sends every ``freq_s`` seconds has been silent for too long."""
     return silent_s > _MISSED * freq_s + _ROAD_S
-
-
-def lag_of(fields: Mapping[str, Any]) -> int:
-    """Return how far publishing is behind reading, in dispatches."""
-    received, published = fields.get("received_seq"), fields.get("published_seq")
-    if received is None or published is None:
-        return max(0, int(fields["received"]) - int(fields["published"]))
-    return max(0, int(received) - int(published))

@@ -30,8 +30,9 @@ class ShardStatus(_Status):
     """Dispatches confirmed by the broker."""
     rung: str = "confirming"
     """How far down the ladder the shard is while the broker is in trouble, see publisher/rungs.py."""
+    pending: int = 0
+    """Dispatches in memory, not confirmed by the broker."""
     pending_bytes: int = 0
-    """In memory, not confirmed by the broker."""
     spool_bytes: int = 0
     spool_rows: int = 0
     """Dispatches on disk, not confirmed by the broker."""

@@ -85,8 +85,7 @@ class Shard:
         self._book: Book | None = None
         self._heard_at = 0.0
         self._tally = Tally()
-        self._earlier = 0
-        """Dispatches of the sessions before the present one."""
+        self._earlier = 0  # dispatches of the sessions before the present one
         self._is_answered = asyncio.Event()  # no IDENTIFY is under way
         self._is_answered.set()
         self._is_suspended = False
@@ -270,6 +269,7 @@ class Shard:
             received=self._earlier + counts.received,
             published=self._earlier + counts.published,
             rung=self._rung,
+            pending=counts.pending,
             pending_bytes=counts.pending_bytes,
             spool_bytes=counts.spooled_bytes,
             spool_rows=counts.spooled,

@@ -30,7 +30,7 @@ export const COLUMNS = [
   { key: "latency", title: "Latency", by: (row) => row.latency_s ?? -1, fill: text((row) => latency(row.latency_s)), number: true },
   { key: "guilds", title: "Guilds", by: (row) => row.guilds, fill: text((row) => count(row.guilds)), number: true },
   { key: "rate", title: "Events/s", by: (row) => row.rate, fill: fillRate, number: true },
-  { key: "lag", title: "Seq lag", by: (row) => row.lag, fill: text((row) => count(row.lag)), number: true, about: "Received and not yet confirmed by the broker" },
+  { key: "lag", title: "Lag", by: (row) => row.lag, fill: text((row) => count(row.lag)), number: true, about: "Received and not yet confirmed by the broker" },
   { key: "rung", title: "Rung", by: (row) => row.rung, fill: (cell, row) => badge(cell, row.rung, rungTone(row.rung)), about: "Where dispatches are while the broker does not take them" },
   { key: "restarts", title: "Restarts", by: (row) => row.restarts, fill: text((row) => count(row.restarts)), number: true, about: "How often the process ended without being asked to" },
   { key: "session", title: "Session", by: (row, now) => (row.session_since ? now - row.session_since : -1), fill: text((row, now) => (row.session_since ? age(now - row.session_since) : "–")), number: true, about: "Age of the session" },

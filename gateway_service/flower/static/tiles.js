@@ -21,7 +21,7 @@ export class Tiles {
     this.tile("Not live", count(down), down ? "see the table" : "none", down ? "bad" : "");
     this.tile("Events/s", rate(sum(rows, (row) => (row.is_stale ? 0 : row.rate))), `on ${plural(hosts, "host")}`);
     this.tile("Guilds", count(sum(rows, (row) => row.guilds)), "of live sessions");
-    this.tile("Seq lag", count(lag), spooled ? `${count(spooled)} on disk` : "received, not confirmed", lag > 10000 ? "busy" : "");
+    this.tile("Lag", count(lag), spooled ? `${count(spooled)} on disk` : "received, not confirmed", lag > 10000 ? "busy" : "");
     const [budget] = budgets;
     const isLow = budget && budget.remaining <= budget.reserve;
     this.tile("Identifies left", budget ? count(budget.remaining) : "–", budget ? `of ${count(budget.total)} a day` : "unknown", isLow ? "bad" : "");

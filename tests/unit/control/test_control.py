@@ -23,7 +23,7 @@ GUILD_OF_0, GUILD_OF_3 = 4 << 22, 3 << 22
 
 
 def control(*, peers=None, stops=None):
-    fleet = FakeFleet(shard(0), shard(1, received=5, published=3), num_shards=4)
+    fleet = FakeFleet(shard(0), shard(1, received=9, published=3, pending=1, spool_rows=2), num_shards=4)
     stops = [] if stops is None else stops
     return fleet, Control(Host(fleet, "gateway@here", stops.append), peers)
 
@@ -39,7 +39,7 @@ async def test_an_answer_says_who_and_where():
 
     assert (answer.operation, answer.host, answer.caller) == ("shard", "gateway@here", "test")
     assert answer.took_ms >= 0
-    assert (answer.result.shard.shard_id, answer.result.shard.lag) == (1, 2)
+    assert (answer.result.shard.shard_id, answer.result.shard.lag) == (1, 3)
 
 
 async def test_a_shard_of_ours_is_restarted_here():

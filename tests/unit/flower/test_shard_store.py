@@ -1,6 +1,6 @@
 import pytest
 
-from gateway_service.flower.shard_store import FORGET_AFTER_S, ShardStore, is_stale, lag_of
+from gateway_service.flower.shard_store import FORGET_AFTER_S, ShardStore, is_stale
 
 
 def event(shard_id, **fields):
@@ -55,15 +55,3 @@ def test_who_is_silent_for_long_is_forgotten():
 @pytest.mark.parametrize(("silent_s", "freq_s", "stale"), [(11.0, 5.0, False), (13.0, 5.0, True), (90.0, 50.0, False)])
 def test_staleness_follows_the_pace_of_the_sender(silent_s, freq_s, stale):
     assert is_stale(silent_s, freq_s) is stale
-
-
-@pytest.mark.parametrize(
-    ("fields", "lag"),
-    [
-        ({"received_seq": 100, "published_seq": 90}, 10),
-        ({"received_seq": 90, "published_seq": 100}, 0),
-        ({"received_seq": None, "published_seq": None}, 2),
-    ],
-)
-def test_lag_is_received_minus_published(fields, lag):
-    assert lag_of(event(0, **fields)) == lag

@@ -169,3 +169,14 @@ async def test_what_a_route_drops_is_counted_and_not_published(shard):
 
     counts = shard._outbox.counts()
     assert (counts.received, counts.filtered, counts.pending) == (2, 1, 1)
+
+
+async def test_what_a_route_drops_does_not_wait_for_the_broker(shard):
+    shard.session_opened(SESSION)
+    shard.routes = Routes((Route(pattern="TYPING_START", drop=True),))
+
+    shard.deliver(Deliver("TYPING_START", 1, b"{}", None, None))
+    shard.deliver(Deliver("MESSAGE_CREATE", 2, b"{}", None, None))
+
+    status = shard.status()
+    assert (status.received, status.published, status.pending, status.spool_rows) == (2, 0, 1, 0)
