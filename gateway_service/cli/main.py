@@ -40,7 +40,7 @@ COMMANDS: Final = {
     "restart": ("gateway_service.cli.operate:restart", "Let one shard, or its whole process, start over."),
     "rolling-restart": (
         "gateway_service.cli.operate:rolling_restart",
-        "Restart every shard process of one host, one after the other.",
+        "Restart every shard process of one host, or of all, one after the other.",
     ),
     "drain": ("gateway_service.cli.operate:drain", "Let the service flush, keep its sessions and end."),
     "presence": ("gateway_service.cli.discord:presence", "Set or clear the presence of the bot."),

@@ -1,6 +1,7 @@
 """``gateway-service restart``, ``rolling-restart`` and ``drain``."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -41,51 +42,76 @@ def restart(caller: Caller, *, shard_id: int, mode: str, whole_process: bool, wa
 
 @click.command(name="rolling-restart", epilog=EXIT_CODES)
 @click.option("--max-resume", "max_resume_s", default=60.0, show_default=True, help="Seconds for a process to resume.")
-@click.option("--status", "only_looks", is_flag=True, help="Begin nothing; tell how far the last one is.")
+@click.option("--every-host", is_flag=True, help="One host after the other, this one first.")
+@click.option("--status", "only_looks", is_flag=True, help="Begin nothing; tell how far the last one of each host is.")
 @for_service
-def rolling_restart(caller: Caller, *, max_resume_s: float, only_looks: bool) -> int:
-    """Restart every shard process of one host, one after the other.
-
-    Other hosts go on as they are: for a whole bot, run it for each of them in turn (--control-address).
+def rolling_restart(caller: Caller, *, max_resume_s: float, every_host: bool, only_looks: bool) -> int:
+    """Restart every shard process of one host, or of all, one after the other.
 
     The settings are read again, and a trial process without shards shows that the installed code starts with them. Each
     process publishes what it has, saves its sessions, leaves resumably and starts again; the next one follows when
     all of its shards are live. Halts when a resume fails or something was lost.
     """
+    status = caller.ask("rolling_restart_status")
     if only_looks:
-        return _say(caller, caller.ask("rolling_restart_status"))
-    answer = caller.ask("rolling_restart", max_resume_s=max_resume_s)
-    failures = answer["failures"]
+        return _say(caller, status)
+    here, others = status["host"], [roll["host"] for roll in _rolls(status) if roll["host"] != status["host"]]
+    if every_host and status["failures"]:
+        return _say(caller, status)  # who is silent now would end the roll halfway
+    then = sorted(others) if every_host else []
+    begun = caller.ask("rolling_restart", max_resume_s=max_resume_s, then=then)
+    answer = _followed(caller, begun, {here, *then})
+    answer["failures"] = begun["failures"]
+    is_halted = any(roll["state"] == "halted" for roll in _rolls(answer))
+    return _say(caller, answer) or (EX_REFUSED if is_halted else EX_OK)
+
+
+def _followed(caller: Caller, answer: Answer, hosts: set[str]) -> Answer:
+    """Show how far a roll is until it is over; return the last answer, about these hosts alone."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    was_quiet = False  # twice it must be: who takes over may be asked just before, and who hands on just after
     with Progress(*columns, console=caller.console, disable=caller.as_json) as progress:
-        task = progress.add_task("processes", total=_roll(answer)["processes"])
-        while _roll(answer)["state"] == "rolling":
+        bars = {host: progress.add_task(f"processes of {host}", total=None, start=False) for host in sorted(hosts)}
+        while True:
+            rolls = [roll for roll in _rolls(answer) if roll["host"] in hosts]
+            waiting = {host for roll in rolls if roll["state"] == "rolling" for host in roll["then"]}
+            for roll in rolls:
+                if roll["host"] not in waiting:
+                    progress.start_task(bars[roll["host"]])
+                    progress.update(bars[roll["host"]], total=roll["processes"], completed=roll["processes_done"])
+            is_quiet = all(roll["state"] != "rolling" for roll in rolls)
+            if is_quiet and was_quiet:
+                answer["result"]["hosts"] = rolls
+                return answer
+            was_quiet = is_quiet
             time.sleep(_POLL_S)
             answer = caller.ask("rolling_restart_status")
-            progress.update(task, completed=_roll(answer)["processes_done"])
-    answer["failures"] = failures
-    return _say(caller, answer) or (EX_REFUSED if _roll(answer)["state"] == "halted" else EX_OK)
 
 
 def _say(caller: Caller, answer: Answer) -> int:
-    roll = _roll(answer)
+    rolls = _rolls(answer)
+    lines = [f"{roll['host']}: {_words(roll)}" if len(rolls) > 1 else _words(roll) for roll in rolls]
+    return caller.say(answer, "\n".join(lines))
+
+
+def _words(roll: Mapping[str, Any]) -> str:
     sentence = f"identifies used: {roll['identifies_used']}, dispatches lost: {roll['dispatches_lost']}"
     if roll["changed"]:
         sentence = f"new settings: {', '.join(roll['changed'])}\n{sentence}"
     so_far = f"{roll['processes_done']} of {roll['processes']}"
     match roll["state"]:
         case "idle":
-            sentence = "no rolling restart since the start of this service"
+            return "no rolling restart since the start of this service"
         case "rolling":
-            sentence = f"rolling, {so_far}\n{sentence}"
+            return f"rolling, {so_far}\n{sentence}"
         case "halted":
-            sentence = f"halted after {so_far}: {roll['reason']}\n{sentence}"
-    return caller.say(answer, sentence)
+            return f"halted after {so_far}: {roll['reason']}\n{sentence}"
+    return sentence
 
 
-def _roll(answer: Answer) -> dict[str, Any]:
-    roll: dict[str, Any] = answer["result"]["hosts"][0]
-    return roll
+def _rolls(answer: Answer) -> Sequence[dict[str, Any]]:
+    rolls: Sequence[dict[str, Any]] = answer["result"]["hosts"]
+    return rolls
 
 
 @click.command(epilog=EXIT_CODES)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway_service.control.arguments import Arguments
-from gateway_service.control.local import Host
+from gateway_service.control.local import Host, no_road
 from gateway_service.control.operations import Operation, Reach, parsed
 from gateway_service.control.replies import Answer, Outcome, Reply, ShardFailure
-from gateway_service.control.service import Peers
+from gateway_service.control.service import ANSWERS_WITHIN_S, Collected
 from gateway_service.control.standing_queues import StandingQueues
 from gateway_service.errors import ServiceUnavailable, ShardUnavailable
 from gateway_service.refusals import (
@@ -27,22 +27,15 @@ from gateway_service.telemetry import LogEvent, log_event
 _log: Final = logging.getLogger(__name__)
 
 # How long other supervisors may take to answer, beside the time that the operation itself may take.
-PEER_TIMEOUT_S: Final = 2.0
 _SHOWN: Final = frozenset({"shard_id", "shard_ids", "guild_id", "mode"})
 
 
 class Control:
     """The one way from a door to an operation."""
 
-    def __init__(self, host: Host, peers: Peers | None = None) -> None:
-        """Make it.
-
-        Args:
-            host: The supervisor of this host.
-            peers: The others; None when there is no road to them.
-        """
+    def __init__(self, host: Host) -> None:
+        """Make it for the supervisor of this host."""
         self.host = host
-        self.peers = peers
         self.calls: Counter[tuple[str, str]] = Counter()
         """Calls so far, by operation and outcome (``ok`` or the code of an error)."""
         self.standing_queues = StandingQueues()
@@ -149,8 +142,8 @@ class Control:
 
     async def _ask_owner(self, operation: Operation, arguments: Arguments) -> Answer[Any]:
         shard_id = self._shard_of(arguments)
-        timeout_s = PEER_TIMEOUT_S + max(getattr(arguments, name, 0.0) for name in ("timeout_s", "wait_s"))
-        answers = await self._ask(operation, arguments, timeout_s, bool)
+        takes_s = max(getattr(arguments, name, 0.0) for name in ("timeout_s", "wait_s"))
+        answers = await self._ask(operation, arguments, bool, takes_s)
         for answer in answers:
             if "error" in answer:
                 raise ControlError.from_json(answer["error"])
@@ -167,7 +160,7 @@ class Control:
             return frozenset(shard_id for answer in answers for shard_id in answer.get("shard_ids", ()))
 
         try:
-            answers = await self._ask(operation, arguments, PEER_TIMEOUT_S, lambda given: missing <= covered(given))
+            answers = await self._ask(operation, arguments, lambda given: missing <= covered(given))
         except NotSupported as exc:
             return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
         results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
@@ -185,14 +178,14 @@ class Control:
         return results, failures
 
     async def _ask(
-        self, operation: Operation, arguments: Arguments, timeout_s: float, is_enough: Any
+        self, operation: Operation, arguments: Arguments, is_enough: Collected, takes_s: float = 0.0
     ) -> Sequence[dict[str, Any]]:
-        if self.peers is None:
-            raise NotSupported(f"{self.host.name} has no road to other supervisors: the broker knows no remote control")
-        return await self.peers.ask(
+        if self.host.peers is None:
+            raise no_road(self.host)
+        return await self.host.peers.ask(
             operation.name,
             arguments.model_dump(mode="json", exclude_unset=True),
-            timeout_s=timeout_s,
+            timeout_s=ANSWERS_WITHIN_S[operation.kind] + takes_s,
             is_enough=is_enough,
         )
 

@@ -8,12 +8,20 @@ from typing import Final
 
 from gateway_service.control import arguments as args
 from gateway_service.control import replies
-from gateway_service.control.roll import Roll
-from gateway_service.control.service import Service
+from gateway_service.control.roll import READ_TIMEOUT_S, HandOn, Roll
+from gateway_service.control.service import ANSWERS_WITHIN_S, Peers, Service
 from gateway_service.errors import ConfigurationError
 from gateway_service.ipc.statuses import ShardStatus
 from gateway_service.protocol.constants import shard_id_of
-from gateway_service.refusals import Misconfigured, NotReady, OperationTimedOut
+from gateway_service.refusals import (
+    ControlError,
+    InvalidArgument,
+    Misconfigured,
+    NotReady,
+    NotSupported,
+    OperationTimedOut,
+    OtherHost,
+)
 from gateway_service.settings import Routes
 from gateway_service.supervisor import ProcessSnapshot
 
@@ -36,6 +44,8 @@ class Host:
         self.name = name
         self.stop = stop
         self.roll = Roll(service, name)
+        self.peers: Peers | None = None
+        """The other supervisors; None while there is no road to them."""
         self.unrouted: Mapping[str, int] = {}
         """By dispatch name, how many messages lie at the broker because nobody subscribed to them."""
 
@@ -146,7 +156,7 @@ async def drain(host: Host, _: args.Arguments) -> replies.DrainReply:
 async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.Outcome:
     given_up = [process for process in host.service.snapshot().processes if process.state == "FATAL"]
     try:
-        await host.roll.begin(asked.max_resume_s)
+        await host.roll.begin(asked.max_resume_s, asked.then, _hand_on(host, asked))
     except ConfigurationError as exc:
         raise Misconfigured(f"{exc}; nothing was restarted") from None
     return replies.Outcome(
@@ -162,6 +172,38 @@ async def rolling_restart(host: Host, asked: args.RollingRestart) -> replies.Out
             for shard_id in process.shard_ids
         ],
     )
+
+
+def _hand_on(host: Host, asked: args.RollingRestart) -> HandOn | None:
+    """Return what lets the hosts roll that come after this one; None when none does."""
+    if not asked.then:
+        return None
+    first, *rest = asked.then
+    if host.name in asked.then or len(set(asked.then)) < len(asked.then):
+        raise InvalidArgument(f"rolling_restart: then: names a host twice; {host.name} is the first by itself")
+    peers = host.peers
+    if peers is None:
+        raise no_road(host)
+
+    async def hand_on() -> None:
+        answers = await peers.ask(
+            "rolling_restart",
+            {"max_resume_s": asked.max_resume_s, "then": rest},
+            timeout_s=ANSWERS_WITHIN_S["control"] + READ_TIMEOUT_S,
+            is_enough=bool,
+            host=first,
+        )
+        if not answers:
+            raise OtherHost("it does not answer")
+        if "error" in answers[0]:
+            raise ControlError.from_json(answers[0]["error"])
+
+    return hand_on
+
+
+def no_road(host: Host) -> NotSupported:
+    """Return the refusal of what needs other supervisors, where none can be asked."""
+    return NotSupported(f"{host.name} has no road to other supervisors: the broker knows no remote control")
 
 
 async def rolling_restart_status(host: Host, _: args.Arguments) -> replies.RollingRestartReply:

@@ -114,10 +114,10 @@ _ALL: Final = (
     _inspect(
         "rolling_restart_status",
         "/v1/rolling-restart",
-        "How far the rolling restart of this host is.",
+        "How far the rolling restart of each host is.",
         local.rolling_restart_status,
         reply=replies.RollingRestartReply,
-        reach=Reach.HERE,
+        reach=Reach.EVERY,
     ),
     _control(
         "restart_shard",
@@ -148,7 +148,7 @@ _ALL: Final = (
     _control(
         "rolling_restart",
         "POST /v1/rolling-restart",
-        "Restart the processes of a host one by one, with new code and settings; every host that is asked begins now.",
+        "Restart the processes of a host one by one, with new code and settings, then those of the hosts in `then`.",
         local.rolling_restart,
         reply=replies.RollingRestartReply,
         arguments=args.RollingRestart,

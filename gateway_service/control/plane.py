@@ -112,7 +112,7 @@ async def _road_open(broker_url: str, control: Control, feed: Feed) -> AsyncIter
         return
     events = road.NodeEvents(control.host.name)
     remote_control = road.RemoteControl(app, control, events)
-    control.peers = road.BrokerPeers(app, control.host.name)
+    control.host.peers = road.BrokerPeers(app, control.host.name)
     stop_listening = feed.listen(events.listener)
     remote_control.start()
     counting = asyncio.create_task(_count_unrouted(road.unrouted_now, broker_url, control), name="control-unrouted")

@@ -108,6 +108,8 @@ class RollView(BaseModel):
     """The settings that it brings new values of."""
     reason: str | None = None
     """Why it halted."""
+    then: list[str] = []
+    """Hosts that roll after this one; when this one halts, they go on as they are."""
     shard_ids: list[int] = []
     """The shards of this host."""
 

@@ -1,20 +1,20 @@
 """A rolling restart: one process after the other, each only when the shards of the one before are live again.
 
 It brings in the code that is installed now and the settings as they are now, once a process without shards has shown
-that these start.
+that these start. A host that is done hands the roll on to the next one, so nobody has to stay who knows of all of them.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from gateway_service.control.replies import RollView
 from gateway_service.control.service import Service
 from gateway_service.errors import ConfigurationError, GatewayServiceError
 from gateway_service.ipc.statuses import ShardStatus
-from gateway_service.refusals import FAULT, Busy
+from gateway_service.refusals import FAULT, Busy, ControlError
 from gateway_service.supervisor import ProcessSnapshot
 from gateway_service.supervisor.live_settings import NewSettings
 from gateway_service.supervisor.threads import call_in_thread
@@ -26,6 +26,9 @@ READ_TIMEOUT_S: Final = 30.0
 """How long the settings may take to be read again, the imports of a presence function's module included."""
 
 _POLL_S: Final = 0.1
+
+HandOn = Callable[[], Awaitable[None]]
+"""Lets the next host begin; raises ControlError where that does not."""
 
 
 class RollHalted(Exception):
@@ -44,8 +47,13 @@ class Roll:
         self._restarts: set[asyncio.Task[None]] = set()
         self._view = RollView(host=host, state="idle")
 
-    async def begin(self, max_resume_s: float) -> None:
+    async def begin(self, max_resume_s: float, then: Sequence[str] = (), hand_on: HandOn | None = None) -> None:
         """Read the settings again and start in the background.
+
+        Args:
+            max_resume_s: How long the shards of one process may take to be live again.
+            then: Hosts that come after this one.
+            hand_on: Called when all processes of this host are through, to let these hosts roll.
 
         Raises:
             Busy: One is under way.
@@ -56,8 +64,10 @@ class Roll:
         async with self._beginning:
             new = await self._read_settings()
         processes = [process for process in self._service.snapshot().processes if process.state != "FATAL"]
-        self._view = RollView(host=self._host, state="rolling", processes=len(processes), changed=list(new.changed))
-        self._task = asyncio.create_task(self._run(new, processes, max_resume_s), name="rolling-restart")
+        self._view = RollView(
+            host=self._host, state="rolling", processes=len(processes), changed=list(new.changed), then=list(then)
+        )
+        self._task = asyncio.create_task(self._run(new, processes, max_resume_s, hand_on), name="rolling-restart")
 
     async def _read_settings(self) -> NewSettings:
         """Read them in a thread: a presence function's module may import for seconds, and shards wait for permits."""
@@ -94,12 +104,16 @@ class Roll:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, new: NewSettings, processes: Sequence[ProcessSnapshot], max_resume_s: float) -> None:
+    async def _run(
+        self, new: NewSettings, processes: Sequence[ProcessSnapshot], max_resume_s: float, hand_on: HandOn | None
+    ) -> None:
         try:
             await self._service.take_settings(new)
             for process in processes:
                 await self._restart(process, max_resume_s)
                 self._note(processes_done=self._view.processes_done + 1)
+            if hand_on is not None:
+                await self._hand_on(hand_on)
         except (RollHalted, GatewayServiceError) as exc:
             self._end(logging.WARNING, LogEvent.ROLL_HALTED, state="halted", reason=str(exc))
         except Exception:  # noqa: BLE001 - whatever it is, this roll is over and the next one may begin
@@ -107,6 +121,12 @@ class Roll:
             self._end(logging.WARNING, LogEvent.ROLL_HALTED, state="halted", reason=FAULT)
         else:
             self._end(logging.INFO, LogEvent.ROLL_DONE, state="done")
+
+    async def _hand_on(self, hand_on: HandOn) -> None:
+        try:
+            await hand_on()
+        except ControlError as exc:
+            raise RollHalted(f"{self._view.then[0]} did not begin: {exc}") from None
 
     def _end(self, level: int, event: LogEvent, **changes: object) -> None:
         self._note(**changes)

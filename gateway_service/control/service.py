@@ -1,7 +1,7 @@
 """What the control plane needs from a supervisor and from the other hosts, and nothing more."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from gateway_service.refusals import ControlError
 from gateway_service.supervisor import Snapshot
@@ -46,6 +46,12 @@ class Service(Protocol):
         """Keep the voice channel of a guild of ours and let its shard enter it."""
 
 
+ANSWERS_WITHIN_S: Final[Mapping[Literal["inspect", "control"], float]] = {"inspect": 2.0, "control": 5.0}
+"""How long a supervisor may take to answer, by the kind of the operation and beside the time that this one takes.
+
+Who is told that nobody answered does it again, so what changes something is worth a longer wait.
+"""
+
 Collected = Callable[[Sequence[dict[str, Any]]], bool]
 
 
@@ -53,13 +59,14 @@ class Peers(Protocol):
     """The other supervisors of the bot, over the broker."""
 
     async def ask(
-        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected
+        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected, host: str = ""
     ) -> Sequence[dict[str, Any]]:
-        """Ask them all and return the replies of those concerned.
+        """Ask them, and return the replies of those concerned.
 
         Args:
             operation: Name of an operation.
             arguments: As JSON values.
             timeout_s: How long replies are collected.
             is_enough: Tells whether the replies so far are all that matter.
+            host: Node name of the only one that is asked; empty for all.
         """

@@ -11,15 +11,15 @@ from celery import Celery
 from tornado.ioloop import IOLoop
 
 from gateway_service.control.arguments import Arguments
-from gateway_service.control.operations import Operation, Reach
+from gateway_service.control.operations import Operation, Reach, operation_named
 from gateway_service.control.peers import BrokerPeers
-from gateway_service.control.service import Collected
-from gateway_service.flower.answers import all_of, hosts_of, missing_of, refused
+from gateway_service.control.roll import READ_TIMEOUT_S
+from gateway_service.control.service import ANSWERS_WITHIN_S, Collected
+from gateway_service.flower.answers import all_of, missing_of, refused
 from gateway_service.flower.listener import Listener
 from gateway_service.flower.shard_store import ShardStore
 from gateway_service.refusals import ControlError, OtherHost
 
-_ANSWER_S: Final = 3.0
 _ASK_EVERY_S: Final = 5.0
 _ASK_EVERY_S_WHILE_ROLLING: Final = 1.0
 _AT_ONCE: Final = 8
@@ -75,14 +75,17 @@ class Gateways:
         return [failure for failures in await asyncio.gather(*map(one, shard_ids)) for failure in failures]
 
     async def roll(self, caller: str) -> list[dict[str, Any]]:
-        """Begin a rolling restart on every host; return the failures."""
-        hosts = self._store.known_hosts
-        answers = await self._ask("rolling_restart", {}, caller, all_of(hosts))
+        """Begin a rolling restart of every host, one after the other; return the failures."""
+        hosts = self._store.hosts
+        silent = [self._unanswered(host=host) for host in sorted(self._store.known_hosts - hosts)]
+        if not hosts:
+            return silent or [self._unanswered()]
+        first, *then = sorted(hosts)
+        answers = await self._ask(
+            "rolling_restart", {"then": then}, caller, bool, patience_s=READ_TIMEOUT_S, host=first
+        )
         self._asked_at = 0.0
-        silent = sorted(hosts - hosts_of(answers))
-        if not hosts and not answers:
-            return [self._unanswered()]
-        return refused(answers) + [self._unanswered(host=host) for host in silent]
+        return (refused(answers) if answers else [self._unanswered(host=first)]) + silent
 
     async def perform(
         self, operation: Operation, arguments: Arguments, host: str, caller: str
@@ -126,7 +129,8 @@ class Gateways:
         host: str = "",
     ) -> Sequence[dict[str, Any]]:
         peers = BrokerPeers(self._app, f"flower:{caller}@{socket.gethostname()}")
-        return await peers.ask(operation, arguments, timeout_s=_ANSWER_S + patience_s, is_enough=is_enough, host=host)
+        timeout_s = ANSWERS_WITHIN_S[operation_named(operation).kind] + patience_s
+        return await peers.ask(operation, arguments, timeout_s=timeout_s, is_enough=is_enough, host=host)
 
     def _unanswered(self, *, host: str = "", shard_id: int | None = None) -> dict[str, Any]:
         """Return the failure of whom nobody answered for, as :meth:`ControlError.to_json` has it."""

@@ -20,7 +20,7 @@ from gateway_service.worker.app import app as default_app
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 # What the broker and the supervisor add to the time that Discord takes.
-_ROAD_S: Final = 3.0
+_ROAD_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,9 +108,11 @@ class FakePeers:
     def __init__(self, *answers):
         self.answers = answers
         self.asked = []
+        self.hosts = []
 
-    async def ask(self, operation, arguments, *, timeout_s, is_enough):  # noqa: ARG002 - answers are ready
+    async def ask(self, operation, arguments, *, timeout_s, is_enough, host=""):  # noqa: ARG002 - answers are ready
         self.asked.append((operation, arguments))
+        self.hosts.append(host)
         given = []
         for answer in self.answers:
             given.append(answer)

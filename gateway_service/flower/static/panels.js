@@ -62,22 +62,30 @@ export function showLedger(rows) {
 }
 
 export function showRolls(rolls) {
-  const begun = rolls.filter((roll) => roll.state !== "idle");
+  const waiting = new Set(rolls.filter((roll) => roll.state === "rolling").flatMap((roll) => roll.then));
+  const begun = rolls.filter((roll) => roll.state !== "idle" || waiting.has(roll.host));
   const panel = byId("gw-roll");
   panel.hidden = begun.length === 0;
   if (panel.hidden) return;
   const lines = begun.map((roll) => {
+    if (waiting.has(roll.host)) return waitingLine(roll);
     const words = `${roll.processes_done} of ${plural(roll.processes, "process", "processes")}`;
     const tone = { rolling: "busy", done: "good", halted: "bad" }[roll.state];
     return element(
       "div",
       { class: "gw-roll-line" },
-      element("b", {}, roll.host.replace(/^gateway@/, "")),
+      element("b", {}, shortName(roll.host)),
       element("span", { class: "gw-badge", "data-tone": tone }, roll.state),
       bar(roll.processes_done, roll.processes, `Rolling restart of ${roll.host}`),
       element("span", { class: "gw-small" }, `${words}; identifies used: ${roll.identifies_used}, dispatches lost: ${roll.dispatches_lost}`),
-      roll.reason ? element("span", { class: "gw-reason" }, roll.reason) : null,
+      roll.reason ? element("span", { class: "gw-reason" }, [roll.reason, ...roll.then.map((host) => `${shortName(host)} stays as it is`)].join("; ")) : null,
     );
   });
   replace("gw-roll", element("h2", {}, "Rolling restart"), ...lines);
 }
+
+const shortName = (host) => host.replace(/^gateway@/, "");
+
+/** A host whose turn comes; what its roll of before told is old. */
+const waitingLine = ({ host }) =>
+  element("div", { class: "gw-roll-line" }, element("b", {}, shortName(host)), element("span", { class: "gw-badge" }, "waiting"));

@@ -56,7 +56,7 @@ async function restart(mode) {
 
 async function rollAll() {
   const text =
-    "Every host begins at once and restarts its processes one after the other. Sessions are kept and resumed; a host halts when a resume fails, and the others go on.";
+    "One process after the other restarts, on one host after the other. Sessions are kept and resumed; all of it halts when a resume fails.";
   if (!(await confirmed("Restart everything?", text, "Rolling restart"))) return;
   await act(base, "roll", {}, "Rolling restart begun.");
   feed.soon();

@@ -55,6 +55,7 @@ def opened(browser):
         contexts.append(context)
         page = context.new_page()
         pages.append(page)
+        page.add_init_script(RECORD_TOASTS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{flower.url}/shards")
         page.wait_for_selector("#gw-rows tr")
@@ -66,6 +67,22 @@ def opened(browser):
     for context in contexts:
         context.close()
     assert faults == []
+
+
+# A message that is no error stays for five seconds only, and a busy machine may not look at the page for so long.
+RECORD_TOASTS = """
+    window.toasts = [];
+    new MutationObserver((changes) => {
+      for (const { addedNodes } of changes)
+        for (const node of addedNodes) if (node.classList?.contains("gw-toast")) window.toasts.push(node.innerText);
+    }).observe(document, { childList: true, subtree: true });
+"""
+
+
+def wait_for_toast(page, text):
+    """Wait for the next message of the page; it must hold ``text``."""
+    page.wait_for_function("window.toasts.length > 0")
+    assert text in page.evaluate("window.toasts.shift()")
 
 
 def all_live(page):
@@ -85,7 +102,7 @@ def test_selected_shards_of_two_hosts_resume(stack, flower, opened):
     page.get_by_label("Select shard 5").check()
     page.get_by_role("button", name="Resume", exact=True).click()
 
-    page.get_by_text("2 shards asked to resume.").wait_for()
+    wait_for_toast(page, "2 shards asked to resume.")
     wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 2)
     all_live(page)
     page.get_by_text("of 1,000").first.wait_for()
@@ -120,7 +137,7 @@ def test_identify_asks_first(stack, flower, opened, ask, done):
     ask(page)
     page.get_by_role("button", name="Identify anew", exact=True).click()
 
-    page.get_by_text(done).wait_for()
+    wait_for_toast(page, done)
     wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies + 1)
     all_live(page)
 
@@ -135,7 +152,7 @@ def test_a_presence_with_quotes_and_tags_arrives_as_it_was_typed(stack, flower, 
     page.get_by_label("the 1 selected").check()
     assert page.locator("#gw-preview-text").inner_text() == f"Playing {NASTY}"
     page.get_by_role("button", name="Set presence").click()
-    page.get_by_text("Presence set for 1 shard.").wait_for()
+    wait_for_toast(page, "Presence set for 1 shard.")
 
     def told():
         presences = [record.data for record in stack.simulator.transcript.payloads(Opcode.PRESENCE_UPDATE)]
@@ -182,7 +199,7 @@ def test_every_other_operation_has_a_form(stack, flower, opened):
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text(f"drain on {second}?").wait_for()
     page.get_by_role("button", name="Cancel").click()
-    run("rolling_restart_status")
+    run("identify_budget")
     assert [*answer()] == [second]
     body = {"operation": "drain", "host": "", "arguments": {}}
     refused = flower.request("POST", "/shards/operation", json=body, **OUR_ACTION)
@@ -233,6 +250,7 @@ def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened):
     page = opened(flower)
     all_live(page)
     identifies = len(stack.simulator.transcript.payloads(Opcode.IDENTIFY))
+    closes = len(stack.simulator.transcript.closes())
 
     page.get_by_role("button", name="Rolling restart…").click()
     page.get_by_role("button", name="Rolling restart", exact=True).click()
@@ -244,7 +262,40 @@ def test_a_rolling_restart_shows_how_far_it_is(stack, flower, opened):
     )
     assert page.locator("#gw-roll").inner_text().count("identifies used: 0, dispatches lost: 0") == 2
     assert len(stack.simulator.transcript.payloads(Opcode.IDENTIFY)) == identifies
+    left = [record.shard_id for record in stack.simulator.transcript.closes()[closes:]]
+    assert [*map(sorted, (left[:4], left[4:]))] == [[0, 1, 2, 3], [4, 5, 6, 7]]  # one host after the other
     stack.wait_until_live()
+
+
+@ON_ANY_BROKER
+def test_a_host_whose_turn_comes_is_shown_as_waiting(flower, opened):
+    page = opened(flower)
+    facts = {
+        "processes": 2,
+        "processes_done": 2,
+        "identifies_used": 0,
+        "dispatches_lost": 0,
+        "reason": None,
+        "then": [],
+    }
+    rolls = [
+        {"host": "gateway@a", "state": "rolling", **facts, "then": ["gateway@b"]},
+        {"host": "gateway@b", "state": "done", **facts},  # of a roll before
+        {"host": "gateway@c", "state": "halted", **facts, "reason": "it broke", "then": ["gateway@d"]},
+    ]
+
+    shown = page.evaluate(
+        """async (rolls) => {
+            const script = document.querySelector('script[type=module]').src.replace('shards.js', 'panels.js');
+            const { showRolls } = await import(script);
+            showRolls(rolls);
+            return [...document.querySelectorAll('#gw-roll .gw-roll-line')].map((line) => line.innerText);
+        }""",
+        rolls,
+    )
+
+    assert [line.split()[:2] for line in shown] == [["a", "rolling"], ["b", "waiting"], ["c", "halted"]]
+    assert "it broke; d stays as it is" in shown[2]
 
 
 @ON_ANY_BROKER
@@ -330,7 +381,7 @@ def test_the_oldest_flower_has_the_page_too(stack, opened, tmp_path):
         resumes = len(stack.simulator.transcript.payloads(Opcode.RESUME))
         page.get_by_label("Select shard 4").check()
         page.get_by_role("button", name="Resume", exact=True).click()
-        page.get_by_text("1 shard asked to resume.").wait_for()
+        wait_for_toast(page, "1 shard asked to resume.")
         wait_until(lambda: len(stack.simulator.transcript.payloads(Opcode.RESUME)) == resumes + 1)
         take_picture(page, "shards-oldest-flower", full_page=True)
         assert (folder / "flower").is_dir()

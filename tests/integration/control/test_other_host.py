@@ -222,13 +222,27 @@ def test_what_would_not_start_restarts_nothing(cli, stack, file, line, refusal):
 
 
 @ON_ANY_BROKER
+def test_a_rolling_restart_goes_from_host_to_host(cli, stack):
+    before = pids(stack)
+
+    code, out, err = cli("rolling-restart", "--every-host", "--max-resume", "90")
+
+    assert (code, err) == (EX_OK, "")
+    assert out.count("identifies used: 0, dispatches lost: 0") == 2
+    assert set(pids(stack)).isdisjoint(before)
+    status = stack.ok("GET /v1/rolling-restart")
+    assert [(roll["state"], roll["processes_done"]) for roll in status["result"]["hosts"]] == 2 * [("done", 2)]
+    stack.wait_until_live()
+
+
+@ON_ANY_BROKER
 def test_a_resume_that_fails_halts_the_roll(cli, stack):
     before = pids(stack)
     stack.simulator_thread.call(
         stack.simulator.arm, fault=InvalidateSession(resumable=False), moment=Moment.RESUME, shard_id=1
     )
 
-    code, out, _ = cli("rolling-restart", "--max-resume", "90")
+    code, out, _ = cli("rolling-restart", "--every-host", "--max-resume", "90")
 
     assert code == EX_REFUSED
     assert "halted after 0 of 2: the shards of process 0 used 1 identifies and lost 0 dispatches" in out

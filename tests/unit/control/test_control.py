@@ -1,5 +1,7 @@
 """From a door to an operation: arguments, whose shard it is, what becomes of the others."""
 
+import asyncio
+
 import pytest
 
 from gateway_service.control.control import Control
@@ -11,6 +13,7 @@ from gateway_service.refusals import (
     InvalidArgument,
     Misconfigured,
     NotReady,
+    NotSupported,
     OtherHost,
     RateLimited,
     TooLarge,
@@ -25,7 +28,9 @@ GUILD_OF_0, GUILD_OF_3 = 4 << 22, 3 << 22
 def control(*, peers=None, stops=None):
     fleet = FakeFleet(shard(0), shard(1, received=9, published=3, pending=1, spool_rows=2), num_shards=4)
     stops = [] if stops is None else stops
-    return fleet, Control(Host(fleet, "gateway@here", stops.append), peers)
+    host = Host(fleet, "gateway@here", stops.append)
+    host.peers = peers
+    return fleet, Control(host)
 
 
 async def perform(subject, name, **arguments):
@@ -157,7 +162,7 @@ async def test_what_a_host_refuses_is_told_of_each_of_its_shards_that_were_meant
 
     there = await perform(subject, "update_presence", presence=None, shard_ids=[0, 3])
     fleet.file = {"routes": {"A": {"drop": "maybe"}}}
-    subject.peers = FakePeers({"shard_ids": [2, 3], "result": {"hosts": []}})
+    subject.host.peers = FakePeers({"shard_ids": [2, 3], "result": {"hosts": []}})
     here = await perform(subject, "reload_routes")
 
     assert facts(there.failures) == [("failed", "gateway@there", 3)]
@@ -188,6 +193,57 @@ async def test_a_process_that_a_roll_passes_over_is_told_of_each_of_its_shards()
 
     assert answer.result.hosts[0].processes == 0
     assert facts(answer.failures) == [("not_ready", "gateway@here", 0), ("not_ready", "gateway@here", 1)]
+
+
+async def rolled(subject, *then):
+    await perform(subject, "rolling_restart", max_resume_s=7.0, then=[*then])
+    while (view := subject.host.roll.view()).state == "rolling":
+        await asyncio.sleep(0)
+    return view
+
+
+async def test_a_roll_is_handed_on_to_the_hosts_that_were_named():
+    _, subject = control(peers=FakePeers({"host": "gateway@b", "result": {"hosts": []}}))
+
+    view = await rolled(subject, "gateway@b", "gateway@c")
+
+    assert (view.state, view.then) == ("done", ["gateway@b", "gateway@c"])
+    assert subject.host.peers.hosts == ["gateway@b"]
+    assert subject.host.peers.asked == [("rolling_restart", {"max_resume_s": 7.0, "then": ["gateway@c"]})]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([], "gateway@b did not begin: it does not answer"),
+        (
+            [{"error": {"code": "misconfigured", "message": "log_level: is loud", "host": "gateway@b"}}],
+            "gateway@b did not begin: log_level: is loud",
+        ),
+    ],
+)
+async def test_a_roll_halts_where_the_next_host_does_not_begin(answers, reason):
+    _, subject = control(peers=FakePeers(*answers))
+
+    view = await rolled(subject, "gateway@b")
+
+    assert (view.state, view.reason) == ("halted", reason)
+
+
+@pytest.mark.parametrize("then", [["gateway@here"], ["gateway@b", "gateway@b"]])
+async def test_a_roll_takes_no_host_twice(then):
+    fleet, subject = control(peers=FakePeers())
+
+    with pytest.raises(InvalidArgument, match="then: names a host twice; gateway@here is the first by itself"):
+        await perform(subject, "rolling_restart", then=then)
+    assert (subject.host.roll.view().state, fleet.restarted) == ("idle", [])
+
+
+async def test_a_roll_of_other_hosts_needs_a_road_to_them():
+    _, subject = control()
+
+    with pytest.raises(NotSupported, match="gateway@here has no road to other supervisors"):
+        await perform(subject, "rolling_restart", then=["gateway@b"])
 
 
 async def test_a_fault_of_ours_is_logged_and_told_as_any_error(caplog):

@@ -8,7 +8,7 @@ import pytest
 
 from gateway_service.control.roll import Roll, lost_between
 from gateway_service.errors import ConfigurationError, ShardUnavailable
-from gateway_service.refusals import Busy
+from gateway_service.refusals import Busy, OtherHost
 from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor.live_settings import LiveSettings
 from tests.support.fleet import FakeFleet, process, shard
@@ -54,6 +54,37 @@ async def test_a_session_that_ended_halts_the_roll():
     assert subject.restarted == [0]
     assert (view.state, view.identifies_used) == ("halted", 1)
     assert view.reason == "the shards of process 0 used 1 identifies and lost 0 dispatches"
+
+
+@pytest.mark.parametrize(("ends_well", "handed_on"), [(True, 1), (False, 0)])
+async def test_the_next_host_begins_when_this_one_is_through(ends_well, handed_on):
+    handed, subject = [], fleet()
+    subject.on_restart = lambda index: subject.change(index, resumes=1) if ends_well else fail(subject, index)
+    roll = Roll(subject, "gateway@here")
+
+    async def hand_on():
+        handed.append(list(subject.restarted))
+
+    await roll.begin(10.0, ["gateway@there"], hand_on)
+    view = await ended(roll)
+
+    assert (view.state, view.then) == ("done" if ends_well else "halted", ["gateway@there"])
+    assert handed == handed_on * [[0, 1]]
+
+
+def fail(subject, index):
+    subject.change(index, identifies=1, session="new")
+
+
+async def test_a_next_host_that_does_not_begin_halts_the_roll():
+    roll = Roll(fleet(), "gateway@here")
+
+    async def hand_on():
+        raise OtherHost("it does not answer")
+
+    await roll.begin(10.0, ["gateway@there"], hand_on)
+
+    assert (await ended(roll)).reason == "gateway@there did not begin: it does not answer"
 
 
 async def test_new_settings_come_in_with_the_first_process():
