@@ -109,18 +109,18 @@ async def _try_broker(options: GatewayOptions) -> str | None:
         raise BrokerUnavailable(str(options.broker_url), f"no answer within {CHECK_TIMEOUT_S:g} s") from None
 
 
-async def _count_sessions(options: GatewayOptions, info: object) -> int:
-    """Open the store, write to it, and count the sessions that a start would resume."""
-    shard_ids = shards_here(options, info) or ()
+async def _count_sessions(options: GatewayOptions, info: object) -> int | None:
+    """Open the store, write to it, and count the sessions that a start would resume; None: of which shards?"""
+    shard_ids = shards_here(options, info)
     num_shards = num_shards_of(options, info)
 
-    def use() -> int:
+    def use() -> int | None:
         state = open_state(
             options.state_url.get_secret_value(), Namespace.of(options.token.get_secret_value(), num_shards or 1)
         )
         try:
             state.save(())
-            return sum(state.load(shard_id) is not None for shard_id in shard_ids)
+            return None if shard_ids is None else sum(state.load(shard_id) is not None for shard_id in shard_ids)
         finally:
             state.close()
 
@@ -233,9 +233,9 @@ def broker_finding(options: GatewayOptions, outcome: object) -> Finding:
 
 def state_finding(options: GatewayOptions, outcome: object) -> Finding:
     match outcome:
-        case int():
-            message = f"{options.state_url} is writable, {outcome} sessions to resume"
-            return Finding(check="state", verdict="ok", message=message)
+        case int() | None:
+            sessions = "" if outcome is None else f", {outcome} sessions to resume"
+            return Finding(check="state", verdict="ok", message=f"{options.state_url} is writable{sessions}")
         case _:
             is_file = options.state_url.scheme == "sqlite"
             remedy = (

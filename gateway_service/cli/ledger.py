@@ -56,7 +56,7 @@ def ledger(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
 
     options = load_options(flags, os.environ, config_file)
     bot_id = bot_id_of(options.token.get_secret_value())
-    state = open_state(options.state_url.get_secret_value(), Namespace(bot_id, 0))
+    state = open_state(options.state_url.get_secret_value(), Namespace(bot_id, 0), may_be_new=False)
     try:
         ledgers = state.ledgers()
     finally:

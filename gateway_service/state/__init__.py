@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from gateway_service.errors import ConfigurationError
+from gateway_service.errors import ConfigurationError, StateUnavailable
 from gateway_service.state.namespace import Namespace, bot_id_of
 from gateway_service.state.ports import (
     Forgotten,
@@ -38,13 +38,14 @@ _SQLITE_PREFIX: Final = "sqlite:///"
 _REDIS_PREFIXES: Final = ("redis://", "rediss://")
 
 
-def open_state(url: str, namespace: Namespace) -> State:
-    """Open the store that ``url`` names, and make it if it is not there yet.
+def open_state(url: str, namespace: Namespace, *, may_be_new: bool = True) -> State:
+    """Open the store that ``url`` names.
 
     Args:
         url: ``sqlite:///relative/path.db`` or ``sqlite:////absolute/path.db`` for the services of one host,
             ``redis://…`` or ``rediss://…`` for many hosts.
         namespace: Whose state it is; several bots and shard counts share one store.
+        may_be_new: Make a file that is not there yet.
 
     Raises:
         ConfigurationError: The URL is of no known form.
@@ -58,6 +59,8 @@ def open_state(url: str, namespace: Namespace) -> State:
     path = url.removeprefix(_SQLITE_PREFIX)
     if path in {url, "", "/"} or "?" in path:
         raise ConfigurationError("state_url: must be redis://host:6379/0, or sqlite:/// and a path, without a query")
+    if not (may_be_new or Path(path).exists()):
+        raise StateUnavailable(path, "there is no such file; call this in the folder of the service")
     from gateway_service.state.sqlite import SqliteState
 
     return SqliteState(Path(path), namespace)

@@ -1,6 +1,7 @@
-"""The runbook for a reset token in docs/reliability.md, step by step, with a broker that is away meanwhile."""
+"""The runbook for a reset token in docs/reliability.md, step by step, while the broker is away and the spool moves."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -58,6 +59,9 @@ async def test_a_reset_token_costs_an_identify_and_a_gap_for_each_shard_and_noth
                 assert "DISCORD_TOKEN" in service.log
                 assert f"the broker at {broker.url} is not available" in service.log
 
+                # The step for a spool that gets another disk.
+                shutil.move(tmp_path / "spool", tmp_path / "large")
+                service.environment["GATEWAY_SPOOL_DIR"] = str(tmp_path / "large")
                 await asyncio.to_thread(broker.start)
                 service.start()
                 assert await ended(service) == EX_CONFIG

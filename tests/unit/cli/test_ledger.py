@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway_service.cli.ledger import ledger
+from gateway_service.errors import StateUnavailable
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.state import Namespace, open_state
 from tests.support.secrecy import seen
@@ -95,6 +96,17 @@ def test_as_json_it_is_one_object(run):
 
     assert (code, told["balanced"], told["totals"]["published"]) == (1, False, 8)
     assert told["sessions"][0]["faults"] == ["9 dispatches were received and 8 are accounted for"]
+
+
+def test_a_store_that_is_not_there_proves_nothing_and_is_not_made(tmp_path):
+    path = tmp_path / "state.db"
+    environment = {"DISCORD_TOKEN": TOKEN, "GATEWAY_STATE_URL": f"sqlite:///{path}"}
+
+    result = CliRunner(env=environment).invoke(ledger, standalone_mode=False)
+
+    assert isinstance(result.exception, StateUnavailable)
+    assert "call this in the folder of the service" in str(result.exception)
+    assert not path.exists()
 
 
 def test_without_a_session_there_is_nothing_to_doubt(run):

@@ -125,6 +125,14 @@ def test_the_state_is_judged_by_what_writing_gave(outcome, expected):
     assert verdict(state_finding(options(), outcome)) == expected
 
 
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [(2, "sqlite:////x is writable, 2 sessions to resume"), (None, "sqlite:////x is writable")],
+)
+def test_sessions_are_counted_where_the_shards_are_known(outcome, message):
+    assert state_finding(options(state_url="sqlite:////x"), outcome).message == message
+
+
 def test_the_plan_tells_shards_processes_budget_and_time():
     finding = shards_finding(options(shard_count=5), info(shards=5), resumable=2)
 
