@@ -1,8 +1,9 @@
 """Fixtures that every test may use."""
 
+import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos.addoption("--chaos-minutes", type=float, default=0.0, help="How long; 0 meets every trouble once.")
     chaos.addoption("--chaos-seed", type=int, default=1, help="Decides which trouble strikes when.")
     chaos.addoption("--outage-seconds", type=float, default=10.0, help="How long the broker is away.")
-    chaos.addoption("--chaos-rate", type=float, default=500.0, help="Dispatches per second.")
+    chaos.addoption("--chaos-rate", type=float, default=200.0, help="Dispatches per second.")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -44,15 +45,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that nothing long is left for one process at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: (not item.nodeid.startswith(FOLDERS), item.get_closest_marker("slow") is None))
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    """Undo what a command run inside the test process did to logging."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage neither while tests are collected nor, later, among them: all of them live until the end.
+
+    Looking takes a tenth of the processor time of the unit tests.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Undo what a command run inside the test process did to logging.
+
+    No fixture, because that would take longer than most of the unit tests.
+    """
     root = logging.getLogger()
     level, handlers = root.level, [*root.handlers]
-    yield
-    if root.level != level:  # setting it empties the caches of all loggers
-        root.setLevel(level)
-    root.handlers[:] = handlers
+    try:
+        return (yield)
+    finally:
+        if root.level != level:  # setting it empties the caches of all loggers
+            root.setLevel(level)
+        root.handlers[:] = handlers
