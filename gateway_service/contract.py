@@ -34,6 +34,8 @@ GATEWAY_NODES: Final = "gateway@*"
 """Pattern of the node names of supervisors. Only asked by it, ordinary workers neither run a command nor answer."""
 ASKED_BY: Final = "asked_by"
 """Argument with the name of who asks; the reply to it is whole and typed, one without it is for people to read."""
+ASKED_FOR: Final = "asked_for"
+"""Argument with the name of whom a supervisor asks for, when it passes a call on."""
 SHARD_EVENT: Final = "gateway-shard"
 """Type of the Celery event that carries a shard: routing key ``gateway.shard``, ``freq`` the seconds to the next."""
 LANES: Final = 64

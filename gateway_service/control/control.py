@@ -98,8 +98,8 @@ class Control:
     async def _perform(self, operation: Operation, arguments: Arguments, caller: str, started: float) -> Answer[Any]:
         ours = self._concerns_us(operation, arguments)
         if operation.reach is Reach.SHARD and not ours:
-            answer = await self._ask_owner(operation, arguments)
-            # The owner was asked by us and knows neither who asked us nor how long the way is.
+            answer = await self._ask_owner(operation, arguments, caller)
+            # In the words of this door; the owner knows neither these nor how long the way is.
             return answer.model_copy(update={"caller": caller, "took_ms": _ms_since(started)})
         if operation.reach is not Reach.EVERY:
             return self._answer(operation, caller, started, await self._run(operation, arguments))
@@ -115,7 +115,7 @@ class Control:
                 results.append(outcome.result)
                 failures += outcome.failures
         if missing := wanted - self.host.shard_ids:
-            others, theirs = await self._ask_others(operation, arguments, missing)
+            others, theirs = await self._ask_others(operation, arguments, missing, caller)
             results += others
             failures += theirs
         if not results:
@@ -140,10 +140,10 @@ class Control:
             log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part=operation.name, exc_info=True)
             raise ControlError(FAULT) from exc  # so that every door tells it, and those who ask over the broker, too
 
-    async def _ask_owner(self, operation: Operation, arguments: Arguments) -> Answer[Any]:
+    async def _ask_owner(self, operation: Operation, arguments: Arguments, caller: str) -> Answer[Any]:
         shard_id = self._shard_of(arguments)
         takes_s = max(getattr(arguments, name, 0.0) for name in ("timeout_s", "wait_s"))
-        answers = await self._ask(operation, arguments, bool, takes_s)
+        answers = await self._ask(operation, arguments, caller, bool, takes_s)
         for answer in answers:
             if "error" in answer:
                 raise ControlError.from_json(answer["error"])
@@ -154,13 +154,13 @@ class Control:
         )
 
     async def _ask_others(
-        self, operation: Operation, arguments: Arguments, missing: frozenset[int]
+        self, operation: Operation, arguments: Arguments, missing: frozenset[int], caller: str
     ) -> tuple[list[Reply], list[ShardFailure]]:
         def covered(answers: Sequence[dict[str, Any]]) -> frozenset[int]:
             return frozenset(shard_id for answer in answers for shard_id in answer.get("shard_ids", ()))
 
         try:
-            answers = await self._ask(operation, arguments, lambda given: missing <= covered(given))
+            answers = await self._ask(operation, arguments, caller, lambda given: missing <= covered(given))
         except NotSupported as exc:
             return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
         results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
@@ -178,7 +178,7 @@ class Control:
         return results, failures
 
     async def _ask(
-        self, operation: Operation, arguments: Arguments, is_enough: Collected, takes_s: float = 0.0
+        self, operation: Operation, arguments: Arguments, caller: str, is_enough: Collected, takes_s: float = 0.0
     ) -> Sequence[dict[str, Any]]:
         if self.host.peers is None:
             raise no_road(self.host)
@@ -187,6 +187,7 @@ class Control:
             arguments.model_dump(mode="json", exclude_unset=True),
             timeout_s=ANSWERS_WITHIN_S[operation.kind] + takes_s,
             is_enough=is_enough,
+            caller=caller,
         )
 
     def _check_shard(self, operation: Operation, arguments: Arguments) -> None:

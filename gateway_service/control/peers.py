@@ -7,7 +7,7 @@ from typing import Any, Final
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from gateway_service.contract import ASKED_BY, GATEWAY_NODES
+from gateway_service.contract import ASKED_BY, ASKED_FOR, GATEWAY_NODES
 from gateway_service.control.service import Collected
 from gateway_service.refusals import OperationTimedOut
 
@@ -26,14 +26,22 @@ class BrokerPeers:
         self._name = name
 
     async def ask(
-        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected, host: str = ""
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        *,
+        timeout_s: float,
+        is_enough: Collected,
+        host: str = "",
+        caller: str = "",
     ) -> Sequence[dict[str, Any]]:
         """Ask them, or only the one whose node name is ``host``; see :class:`~gateway_service.control.service.Peers`.
 
         Raises:
             OperationTimedOut: The broker does not answer.
         """
-        return await asyncio.to_thread(self._ask, operation, arguments, timeout_s, is_enough, host)
+        asked = {**arguments, ASKED_BY: self._name} | ({ASKED_FOR: caller} if caller else {})
+        return await asyncio.to_thread(self._ask, operation, asked, timeout_s, is_enough, host)
 
     def _ask(
         self, operation: str, arguments: dict[str, Any], timeout_s: float, is_enough: Collected, host: str
@@ -51,7 +59,7 @@ class BrokerPeers:
             with self._app.connection_for_write() as connection:
                 self._app.control.broadcast(
                     operation,
-                    {**arguments, ASKED_BY: self._name},
+                    arguments,
                     connection=connection,
                     reply=True,
                     timeout=timeout_s,

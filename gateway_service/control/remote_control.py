@@ -15,7 +15,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.pidbox import Node
 
-from gateway_service.contract import ASKED_BY
+from gateway_service.contract import ASKED_BY, ASKED_FOR
 from gateway_service.control.control import Control
 from gateway_service.control.local import Host, view_of
 from gateway_service.control.node_events import NodeEvents
@@ -143,11 +143,13 @@ class RemoteControl:
         method, given = str(body.get("method")), body.get("arguments") or {}
         given = dict(given) if isinstance(given, Mapping) else {"arguments": given}  # which no operation has
         view, is_addressed = self._view(name), bool(body.get("destination"))
-        asked_by = given.pop(ASKED_BY, None)
+        asked_by, asked_for = given.pop(ASKED_BY, None), given.pop(ASKED_FOR, None)
         if asked_by == self._control.host.name:
             return None
         if operation := OPERATIONS.get(method):
             caller = "celery" if asked_by is None else f"celery:{str(asked_by)[:MAX_CALLER_CHARS]}"
+            if asked_for is not None:
+                caller += f" for {str(asked_for)[:MAX_CALLER_CHARS]}"
             return await self._perform(
                 operation, given, caller, is_for_people=asked_by is None, is_addressed=is_addressed
             )

@@ -59,7 +59,14 @@ class Peers(Protocol):
     """The other supervisors of the bot, over the broker."""
 
     async def ask(
-        self, operation: str, arguments: dict[str, Any], *, timeout_s: float, is_enough: Collected, host: str = ""
+        self,
+        operation: str,
+        arguments: dict[str, Any],
+        *,
+        timeout_s: float,
+        is_enough: Collected,
+        host: str = "",
+        caller: str = "",
     ) -> Sequence[dict[str, Any]]:
         """Ask them, and return the replies of those concerned.
 
@@ -69,4 +76,5 @@ class Peers(Protocol):
             timeout_s: How long replies are collected.
             is_enough: Tells whether the replies so far are all that matter.
             host: Node name of the only one that is asked; empty for all.
+            caller: On whose behalf, for the log of who is asked; empty for our own.
         """

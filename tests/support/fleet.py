@@ -109,9 +109,11 @@ class FakePeers:
         self.answers = answers
         self.asked = []
         self.hosts = []
+        self.callers = []
 
-    async def ask(self, operation, arguments, *, timeout_s, is_enough, host=""):  # noqa: ARG002 - answers are ready
+    async def ask(self, operation, arguments, *, timeout_s, is_enough, host="", caller=""):  # noqa: ARG002 - answers are ready
         self.asked.append((operation, arguments))
+        self.callers.append(caller)
         self.hosts.append(host)
         given = []
         for answer in self.answers:

@@ -115,7 +115,18 @@ async def test_a_message_over_the_broker_that_is_refused_is_noted(caplog, argume
 async def test_a_name_over_the_broker_is_cut(caplog):
     caplog.set_level("INFO")
     remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
+    names = {"asked_by": "x" * 10_000, "asked_for": "y" * 10_000}
 
-    await remote._answer("gateway@here", {"method": "drain", "arguments": {"asked_by": "x" * 10_000}})
+    await remote._answer("gateway@here", {"method": "drain", "arguments": names})
 
-    assert noted(caplog) == [("drain", f"celery:{'x' * MAX_CALLER_CHARS}", "ok")]
+    assert noted(caplog) == [("drain", f"celery:{'x' * MAX_CALLER_CHARS} for {'y' * MAX_CALLER_CHARS}", "ok")]
+
+
+async def test_who_asked_the_supervisor_that_passed_a_call_on_is_noted(caplog):
+    caplog.set_level("INFO")
+    remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
+    names = {"asked_by": "gateway@there", "asked_for": "http:operator@10.0.0.7"}
+
+    await remote._answer("gateway@here", {"method": "drain", "arguments": names})
+
+    assert noted(caplog) == [("drain", "celery:gateway@there for http:operator@10.0.0.7", "ok")]

@@ -63,6 +63,7 @@ async def test_a_shard_of_another_host_is_restarted_there():
     answer = await perform(subject, "restart_shard", shard_id=3)
 
     assert (answer.host, answer.caller) == ("gateway@there", "test")
+    assert peers.callers == ["test"]
     assert answer.took_ms < 9e9
     assert fleet.restarted == []
     assert peers.asked == [("restart_shard", {"shard_id": 3})]
