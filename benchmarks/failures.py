@@ -135,7 +135,7 @@ class Bot:
     @property
     def replayed(self) -> int:
         log = (self.directory / "log").read_text(errors="replace")
-        return sum(map(int, re.findall(r"session\.resumed .*replayed=(\d+)", log)))
+        return sum(map(int, re.findall(r"session\.re(?:sum|play)ed .*replayed=(\d+)", log)))
 
     @property
     def identifies(self) -> int:

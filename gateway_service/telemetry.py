@@ -96,6 +96,7 @@ class LogEvent(StrEnum):
     )
     SESSION_FORGOTTEN = "session.forgotten", "the session cannot be resumed; the shard identifies anew"
     SESSION_OPENED = "session.opened", "READY: a new session began"
+    SESSION_REPLAYED = "session.replayed", "the RESUMED before was an old one: so many dispatches more were replayed"
     SESSION_RESUMED = "session.resumed", "RESUMED: the session goes on and missed dispatches were replayed"
     SESSION_SUPERSEDED = (
         "session.superseded",

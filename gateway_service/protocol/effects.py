@@ -22,6 +22,7 @@ NoteName = Literal[
     "payload.unexpected",  # op, state
     "presence.refused",  # reason: IDENTIFY went out without it
     "session.opened",  # guilds
+    "session.replayed",  # replayed: so many more, because the RESUMED before was one of them
     "session.resumed",  # replayed
     "session.forgotten",  # reason
     "url.refused",  # the resume URL of READY cannot be used

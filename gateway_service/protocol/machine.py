@@ -206,12 +206,13 @@ class Machine(Lifecycle):
             effects.append(Note("dispatch.unnumbered", {"event": event, "seq": seq}))
         else:
             effects += progress.accept(event, seq, data, raw)
-        if event == "RESUMED" and self.state is _RESUMING:
-            self._move(Trigger.RESUMED)
-            self._policy.went_live(now)
-            effects.append(Note("session.resumed", {"replayed": progress.received_seq - self._resumed_from}))
-            effects += self._flush_commands(now)
-            self._arm()
+        if event == "RESUMED" and (self.state is _RESUMING or wire.is_resumed):
+            effects += wire.resumed(seq, progress.received_seq)
+            if self.state is _RESUMING:
+                self._move(Trigger.RESUMED)
+                self._policy.went_live(now)
+                effects += self._flush_commands(now)
+                self._arm()
         return effects
 
     def _receive_unreadable(self, wire: Wire, text: bytes, reason: str, now: float) -> Sequence[Effect]:
@@ -293,8 +294,7 @@ class Machine(Lifecycle):
             return [RequestPermit()]
         if not wire.limiter.take_vital(now):
             return self._retry(Cause.SEND_LIMIT, now)
-        text = self._identity.resume(progress.session_id, progress.published_seq)
-        self._resumed_from = progress.received_seq
+        self._resumed_from = wire.replayed_to = progress.received_seq
         wire.seq, wire.dispatched_at = progress.published_seq, now
         self._move(Trigger.HELLO_KNOWN, now + RESUME_STALL_S)
-        return [Send(text)]
+        return [Send(self._identity.resume(progress.session_id, progress.published_seq))]

@@ -5,7 +5,7 @@ from math import inf
 
 from gateway_service.protocol import commands
 from gateway_service.protocol.constants import Compression
-from gateway_service.protocol.effects import Effect, Note, Send
+from gateway_service.protocol.effects import Effect, Note, NoteName, Send
 from gateway_service.protocol.heartbeat import Heartbeater, Tick
 from gateway_service.protocol.inflate import make_inflater
 from gateway_service.protocol.ratelimit import SendLimiter
@@ -14,7 +14,10 @@ from gateway_service.protocol.ratelimit import SendLimiter
 class Wire:
     """One open connection, seen from the protocol."""
 
-    __slots__ = ("compression", "dispatched_at", "feed", "heard_at", "heartbeater", "limiter", "seq", "skips")
+    __slots__ = (
+        *("compression", "dispatched_at", "feed", "heard_at", "heartbeater", "is_resumed", "limiter", "replayed_to"),
+        *("seq", "skips"),
+    )
 
     def __init__(self, compression: Compression) -> None:
         self.compression = compression
@@ -25,6 +28,10 @@ class Wire:
         """When the last dispatch arrived, or RESUME asked for some: ACKs alone are no replay (C8)."""
         self.seq = 0
         """Of the last dispatch that was not simply the next one: replayed again, or skipped."""
+        self.replayed_to = 0
+        """Of the last dispatch that is not to be counted as replayed any more, once RESUME was sent."""
+        self.is_resumed = False
+        """True once a RESUMED was here, which is not the one that ends the replay when another one follows."""
         self.skips = False
         """True once a dispatch was unreadable in the replay as well: it is Discord that writes such texts."""
         self.heartbeater: Heartbeater | None = None
@@ -35,6 +42,19 @@ class Wire:
         """Begin the heartbeat cycle that HELLO asked for."""
         self.heartbeater = Heartbeater.start(interval_s, now, jitter)
         self.limiter.reserve_heartbeats(interval_s)
+
+    def resumed(self, seq: int | None, received_seq: int) -> tuple[Note, ...]:
+        """Take a RESUMED and tell how many dispatches before it were replayed.
+
+        Discord numbers it, so an earlier one is replayed as well, and nothing in it says so. Only a newer one behind it
+        does, because a connection that resumes gets one of its own.
+        """
+        if self.is_resumed and (seq or 0) <= self.replayed_to:
+            return ()
+        name: NoteName = "session.replayed" if self.is_resumed else "session.resumed"
+        note = Note(name, {"replayed": received_seq - self.replayed_to})
+        self.replayed_to, self.is_resumed = received_seq, True
+        return (note,)
 
     def ignore_frames(self) -> None:
         """Take frames as signs of life only."""

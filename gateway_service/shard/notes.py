@@ -24,6 +24,7 @@ NOTE_EVENTS: Final[Mapping[NoteName, tuple[int, LogEvent]]] = {
     "presence.refused": (logging.WARNING, LogEvent.SHARD_NOTE),
     "session.forgotten": (logging.WARNING, LogEvent.SESSION_FORGOTTEN),
     "session.opened": (logging.INFO, LogEvent.SESSION_OPENED),
+    "session.replayed": (logging.INFO, LogEvent.SESSION_REPLAYED),
     "session.resumed": (logging.INFO, LogEvent.SESSION_RESUMED),
     "url.refused": (logging.WARNING, LogEvent.SHARD_NOTE),
 }

@@ -288,7 +288,7 @@ class Shard:
     def _note_in_book(self, book: Book, name: NoteName, fields: Mapping[str, Any]) -> None:
         if name == "dispatch.duplicate":
             book.duplicates += 1
-        elif name == "session.resumed":
+        elif name in ("session.resumed", "session.replayed"):
             book.replayed += fields["replayed"]
         elif name == "dispatch.gap" and "expected" in fields:
             book.guild_ids = self._machine.guild_ids

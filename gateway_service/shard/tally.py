@@ -27,3 +27,5 @@ class Tally:
             case "session.resumed":
                 self.resumes += 1
                 self.replayed += fields.get("replayed", 0)
+            case "session.replayed":
+                self.replayed += fields.get("replayed", 0)

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway_service.protocol.constants import FATAL_CLOSE_MEANINGS, RESUME_STALL_S
-from gateway_service.protocol.effects import RequestGatewayUrl, RequestPermit, SessionOpened, Stopped
+from gateway_service.protocol.effects import Note, RequestGatewayUrl, RequestPermit, SessionOpened, Stopped
 from tests.support.machine import closed, delivered, endings, forgotten, noted, payload, sent
 
 GENERIC = "wss://gateway.discord.gg/?v=10&encoding=json"
@@ -88,6 +88,43 @@ def test_resumed_while_live_is_only_delivered(shell):
     shell.to_live()
 
     assert (delivered(shell.resumed()), shell.machine.state) == ([("RESUMED", 2)], "live")
+
+
+def replayed_in(effects):
+    notes = [effect for effect in effects if isinstance(effect, Note) and "replayed" in effect.fields]
+    return [(note.name, note.fields["replayed"]) for note in notes]
+
+
+def test_what_follows_an_earlier_resumed_in_a_replay_is_counted_with_the_next(make_shell, stored_session):
+    shell = make_shell(session=stored_session)
+    shell.to_hello()
+    shell.hello()
+
+    effects = []
+    for seq, event in enumerate(["M", "RESUMED", "M", "M", "RESUMED", "M", "RESUMED"], start=42):
+        effects += shell.dispatch(event, {}, seq)
+
+    assert replayed_in(effects) == [("session.resumed", 2), ("session.replayed", 3), ("session.replayed", 2)]
+
+
+def test_an_earlier_resumed_that_was_received_before_hides_nothing_either(shell):
+    shell.to_resuming()
+    shell.resumed(2)
+    shell.dispatch("M", {}, 3)
+    shell.lost()
+    resume_once(shell)
+
+    effects = [*shell.resumed(2), *shell.dispatch("M", {}, 3), *shell.dispatch("M", {}, 4), *shell.resumed(5)]
+
+    assert replayed_in(effects) == [("session.resumed", 0), ("session.replayed", 2)]
+
+
+def test_a_resumed_that_comes_twice_counts_nothing_twice(shell):
+    shell.to_resuming()
+
+    effects = [*shell.resumed(2), *shell.resumed(2), *shell.dispatch("M", {}, 3), *shell.resumed(2)]
+
+    assert replayed_in(effects) == [("session.resumed", 1)]
 
 
 def test_a_resume_is_not_timed_as_a_whole(shell):

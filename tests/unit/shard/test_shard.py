@@ -107,6 +107,16 @@ async def test_a_new_session_is_logged_once(shard, caplog):
     assert record.event_fields["guilds"] == 2
 
 
+async def test_what_an_earlier_resumed_hid_is_counted_as_replayed_and_not_as_another_resume(shard):
+    shard.session_opened(SESSION)
+
+    shard.note("session.resumed", {"replayed": 2})
+    shard.note("session.replayed", {"replayed": 3})
+
+    status = shard.status()
+    assert (status.resumes, status.replayed, shard._book.replayed) == (1, 5, 5)
+
+
 async def test_a_zombied_connection_is_logged_as_a_warning_of_its_own(shard, caplog):
     with caplog.at_level(logging.DEBUG):
         shard.note("connection.ended", {"cause": Cause.ZOMBIE, "code": None})
