@@ -154,7 +154,7 @@ def test_a_process_is_restarted_and_its_shards_resume(stack):
     answer = stack.ok("POST /v1/shards/4/restart-process?wait_s=90")
 
     assert answer["result"] == {"shard_ids": [4, 5], "outcome": "resumed"}
-    noted = [line for line in stack.services[1].log.splitlines() if "operation=restart_process" in line]
+    noted = [line for line in stack.services[1].log.splitlines() if '"operation":"restart_process"' in line]
     assert " for http:operator@127.0.0.1" in noted[-1]
 
 
