@@ -51,6 +51,8 @@ class SessionLedger:
     spooled_from: int = 0
     spooled_to: int = 0
     """The first and the last sequence on disk, while ``spooled`` is not 0."""
+    oldest_at: float = 0.0
+    """UNIX seconds at which the oldest of those on disk and in memory was received; 0 when none is there."""
     ended: str | None = None
     """Why the session cannot be resumed; None while it can."""
     unsent_gaps: tuple[Mapping[str, Any], ...] = ()

@@ -49,6 +49,8 @@ class Loss:
     count: int
     first_seq: int
     last_seq: int
+    oldest_at: float
+    """UNIX seconds at which the first of them was received."""
 
 
 @dataclass(slots=True)
@@ -256,6 +258,7 @@ class Accounts:
                         count=account.spooled,
                         first_seq=account.spooled_from,
                         last_seq=account.spooled_to,
+                        oldest_at=account.spooled_at,
                     )
                 )
             account.lose_spool()

@@ -33,7 +33,9 @@ class Book:
         self._holes: list[range] = []
         self._is_over = False
         spooled, first, last = before.spooled, before.spooled_from, before.spooled_to
-        counts = Counts(adopted=spooled, spooled=spooled, spooled_from=first, spooled_to=last)
+        counts = Counts(
+            adopted=spooled, spooled=spooled, spooled_from=first, spooled_to=last, oldest_at=before.oldest_at or None
+        )
         self._safe: tuple[int, Counts] = before.seq, counts
 
     @property
@@ -101,6 +103,7 @@ class Book:
             spooled_from=counts.spooled_from,
             spooled_to=counts.spooled_to,
             ended=self.ended,
+            oldest_at=counts.oldest_at or 0.0,
             unsent_gaps=tuple(self.unsent.values()),
         )
 
@@ -128,7 +131,7 @@ class Books:
                 last_seq = book.before.seq
                 book.correct(book.before.lose_memory())
                 reason = "the process died that had the rest of an ended session in memory"
-                self.report(book, last_seq - left + 1, last_seq, now, reason)
+                self.report(book, last_seq - left + 1, last_seq, now, reason, oldest_at=book.before.oldest_at)
 
     def follow(self, session: str, shard_id: int, num_shards: int, seq: int, now: float) -> Book:
         """Return the book of the session that a shard has from now on; ``seq`` is its published sequence."""
@@ -180,7 +183,8 @@ class Books:
                 continue
             if adoption.damaged or is_missing:
                 book.correct(before.lose(short))
-                self.report(book, before.spooled_from, before.spooled_to, now, "the spool of a past process is lost")
+                reason = "the spool of a past process is lost"
+                self.report(book, before.spooled_from, before.spooled_to, now, reason, oldest_at=before.oldest_at)
             elif is_first and not adoption.busy:
                 book.correct(before.publish(short))  # and the store was not written again
 
@@ -193,17 +197,29 @@ class Books:
     def lost(self, loss: Loss, now: float) -> None:
         """Tell of what a disk lost while we ran."""
         if (book := self._books.get(loss.session)) is not None:
-            self.report(book, loss.first_seq, loss.last_seq, now, "the spool file was damaged")
+            reason = "the spool file was damaged"
+            self.report(book, loss.first_seq, loss.last_seq, now, reason, oldest_at=loss.oldest_at)
 
-    def report(self, book: Book, first_seq: int, last_seq: int | None, now: float, reason: str) -> None:
-        """Tell every group, the log and the ledger that dispatches may be missing."""
+    def report(
+        self, book: Book, first_seq: int, last_seq: int | None, now: float, reason: str, *, oldest_at: float = 0.0
+    ) -> None:
+        """Tell every group, the log and the ledger that dispatches may be missing.
+
+        Args:
+            book: Of which session.
+            first_seq: The first number that may be missing.
+            last_seq: The last one; None when only Discord knows.
+            now: UNIX seconds.
+            reason: Why, for people.
+            oldest_at: When the first of them was received, which the session went on after; 0 when none of them was.
+        """
         gap = Gap(
             shard_id=book.before.shard_id,
             num_shards=book.before.num_shards,
             session=book.before.session,
             first_seq=first_seq,
             last_seq=last_seq,
-            from_at=book.heard_at,
+            from_at=oldest_at or book.heard_at,
             to_at=now,
             guild_ids=book.guild_ids,
             reason=reason,

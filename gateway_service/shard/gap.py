@@ -27,7 +27,7 @@ class Gap:
     last_seq: int | None
     """The last one; None when only Discord knows."""
     from_at: float
-    """UNIX seconds of the last dispatch before the gap."""
+    """UNIX seconds of the last dispatch before the gap, or of its first one, if that was received and then lost."""
     to_at: float
     """UNIX seconds at which it was noticed."""
     guild_ids: tuple[int, ...]

@@ -28,11 +28,11 @@ class Process:
         self.books.begin(NOW)
         self.seq = seq
 
-    def receive(self, count):
+    def receive(self, count, at=NOW):
         for _ in range(count):
             self.seq += 1
-            self.outbox.put(make_envelope(self.seq, session="a"))
-        self.book.received_seq = self.seq
+            self.outbox.put(make_envelope(self.seq, session="a", received_at=at))
+        self.book.heard(self.seq, at)
 
     def publish(self, count):
         self.outbox.confirm(self.outbox.take(count, ALL))
@@ -189,13 +189,15 @@ def test_a_spool_that_is_gone_is_a_gap_of_exactly_what_was_in_it(found):
     killed = Process()
     killed.receive(2)
     killed.publish(2)
-    killed.receive(4)
+    killed.receive(1, at=NOW + 10)
+    killed.receive(3, at=NOW + 20)
     killed.to_disk()
     process = Process([killed.saved()], seq=6)
-    process.books.adopted(found, NOW)
+    process.books.adopted(found, NOW + 30)
 
     (gap,) = process.gaps()
     assert (gap["first_seq"], gap["last_seq"], gap["session"]) == (3, 6, "a")
+    assert (gap["from"], gap["to"]) == (NOW + 10, NOW + 30)
     assert (process.now().lost, process.now().gaps, process.now().faults()) == (4, 1, ())
 
 
@@ -211,18 +213,19 @@ def test_a_file_that_a_living_process_has_is_not_missing():
 
 def test_a_file_damaged_in_use_is_a_gap():
     process = Process()
-    process.receive(4)
+    process.receive(1, at=NOW + 10)
+    process.receive(3, at=NOW + 20)
     process.to_disk()
     for loss in process.outbox.spool_lost():
-        process.books.lost(loss, NOW)
+        process.books.lost(loss, NOW + 30)
 
     (gap,) = process.gaps()
-    assert (gap["first_seq"], gap["last_seq"]) == (1, 4)
+    assert (gap["first_seq"], gap["last_seq"], gap["from"], gap["to"]) == (1, 4, NOW + 10, NOW + 30)
     assert (process.now().lost, process.now().faults()) == (4, ())
 
 
 def test_a_loss_of_a_session_without_a_book_is_passed_over():
-    Process().books.lost(Loss(session="unknown", count=1, first_seq=1, last_seq=1), NOW)
+    Process().books.lost(Loss(session="unknown", count=1, first_seq=1, last_seq=1, oldest_at=NOW), NOW)
 
 
 def test_numbers_that_discord_skips_are_missing_and_the_account_balances():
@@ -262,12 +265,15 @@ def test_a_gap_that_was_in_memory_only_is_told_again_with_the_same_id():
 
 def test_the_memory_that_died_with_its_process_is_a_gap_when_nobody_can_replay_it():
     killed = Process()
-    killed.receive(3)
+    killed.receive(1)
+    killed.receive(1, at=NOW + 10)
+    killed.receive(1, at=NOW + 20)
     killed.publish(1)
-    stored = killed.books.end(killed.book, 3, (), NOW, "op 9")
+    stored = killed.books.end(killed.book, 3, (), NOW + 20, "op 9")
     process = Process([stored])
 
-    assert [(gap["first_seq"], gap["last_seq"]) for gap in process.gaps()] == [(4, None), (2, 3)]
+    gaps = [(gap["first_seq"], gap["last_seq"], gap["from"]) for gap in process.gaps()]
+    assert gaps == [(4, None, NOW + 20), (2, 3, NOW + 10)]
 
 
 def test_an_ended_session_leaves_the_books_when_all_is_done():
