@@ -281,7 +281,7 @@ def shards_finding(options: GatewayOptions, info: object, *, resumable: int) -> 
         )
     rounds = math.ceil(identifies / info.max_concurrency)
     seconds = math.ceil(max(0, rounds - 1) * IDENTIFY_SPACING_S)
-    return Finding(check="shards", verdict="ok", message=f"{plan}, which takes {seconds} s")
+    return Finding(check="shards", verdict="ok", message=f"{plan}, which takes at least {seconds} s")
 
 
 def _reason(outcome: object, otherwise: str) -> str:

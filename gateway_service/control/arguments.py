@@ -13,8 +13,8 @@ MAX_WAIT_S = 120.0
 ShardId = Annotated[int, Field(ge=0, le=100_000, examples=[3])]
 Snowflake = Annotated[int, Field(ge=0, lt=2**63, examples=["81384788765712384"])]
 """An id of Discord's; written as text in JSON, because many readers of JSON round large numbers."""
-NodeName = Annotated[str, Field(min_length=1, max_length=255)]
-"""Of a supervisor: ``gateway@HOST``."""
+GatewayNode = Annotated[str, Field(pattern=r"^gateway@[^,\s]+$", max_length=255)]
+"""Node name of a supervisor: ``gateway@HOST``. A short one, as tables show it, would only fail when its turn comes."""
 WaitS = Annotated[float, Field(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)]
 
 
@@ -44,7 +44,7 @@ class RestartProcess(ShardArguments):
 class RollingRestart(Arguments):
     max_resume_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 60.0
     """How long the shards of one process may take to RESUME before the roll halts."""
-    then: Annotated[list[NodeName], Field(max_length=1000, examples=[["gateway@bot-2"]])] = []
+    then: Annotated[list[GatewayNode], Field(max_length=1000, examples=[["gateway@bot-2"]])] = []
     """Hosts that roll after this one, each when the one before is done; one that halts ends it for those after it."""
 
 

@@ -19,6 +19,7 @@ from gateway_service.refusals import (
     NotReady,
     NotSupported,
     OperationFailed,
+    OperationTimedOut,
     OtherHost,
     UnknownShard,
 )
@@ -26,7 +27,7 @@ from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
 
-# How long other supervisors may take to answer, beside the time that the operation itself may take.
+# The arguments that the log has; others may hold what is nobody's business.
 _SHOWN: Final = frozenset({"shard_id", "shard_ids", "guild_id", "mode"})
 
 
@@ -161,7 +162,7 @@ class Control:
 
         try:
             answers = await self._ask(operation, arguments, caller, lambda given: missing <= covered(given))
-        except NotSupported as exc:
+        except (NotSupported, OperationTimedOut) as exc:  # what is known here is told all the same
             return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
         results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
         failures = []

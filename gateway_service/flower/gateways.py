@@ -13,7 +13,6 @@ from tornado.ioloop import IOLoop
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.operations import Operation, Reach, operation_named
 from gateway_service.control.peers import BrokerPeers
-from gateway_service.control.roll import READ_TIMEOUT_S
 from gateway_service.control.service import ANSWERS_WITHIN_S, Collected
 from gateway_service.flower.answers import all_of, missing_of, refused
 from gateway_service.flower.listener import Listener
@@ -81,9 +80,7 @@ class Gateways:
         if not hosts:
             return silent or [self._unanswered()]
         first, *then = sorted(hosts)
-        answers = await self._ask(
-            "rolling_restart", {"then": then}, caller, bool, patience_s=READ_TIMEOUT_S, host=first
-        )
+        answers = await self._ask("rolling_restart", {"then": then}, caller, bool, host=first)
         self._asked_at = 0.0
         return (refused(answers) if answers else [self._unanswered(host=first)]) + silent
 
@@ -129,7 +126,8 @@ class Gateways:
         host: str = "",
     ) -> Sequence[dict[str, Any]]:
         peers = BrokerPeers(self._app, f"flower:{caller}@{socket.gethostname()}")
-        timeout_s = ANSWERS_WITHIN_S[operation_named(operation).kind] + patience_s
+        asked = operation_named(operation)
+        timeout_s = ANSWERS_WITHIN_S[asked.kind] + asked.takes_s + patience_s
         return await peers.ask(operation, arguments, timeout_s=timeout_s, is_enough=is_enough, host=host)
 
     def _unanswered(self, *, host: str = "", shard_id: int | None = None) -> dict[str, Any]:

@@ -23,7 +23,8 @@ PRESENCE_LIMIT: Final = 5
 PRESENCE_WINDOW_S: Final = 20.0
 # See Discord: events/gateway#identifying.
 IDENTIFY_WINDOW_S: Final = 5.0
-# Measured from the sending of the previous IDENTIFY; the quarter second covers the way to Discord.
+# Measured from Discord's answer to the previous IDENTIFY. The quarter second is for clocks that do not agree, and for
+# an IDENTIFY whose answer nobody heard: then its sending counts.
 IDENTIFY_SPACING_S: Final = 5.25
 # Spreads the shards of several keys a little further, and hides a clock that is not exactly Discord's.
 IDENTIFY_JITTER_S: Final = 0.5

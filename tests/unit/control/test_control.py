@@ -14,6 +14,7 @@ from gateway_service.refusals import (
     Misconfigured,
     NotReady,
     NotSupported,
+    OperationTimedOut,
     OtherHost,
     RateLimited,
     TooLarge,
@@ -107,6 +108,8 @@ async def test_there_is_no_such_shard():
             {"presence": {"status": "busy"}},
             "update_presence: presence: has an unknown status 'busy'",
         ),
+        ("rolling_restart", {"then": ["bot-2"]}, "rolling_restart: then.0: String should match pattern '^gateway@"),
+        ("rolling_restart", {"then": ["gateway@a,gateway@b"]}, "then.0: String should match pattern '^gateway@"),
         ("request_guild_members", {"guild_id": 1, "query": "a", "user_ids": [1]}, "takes either query or user_ids"),
     ],
 )
@@ -142,6 +145,21 @@ async def test_what_one_host_did_counts_though_another_is_silent():
 
     assert fleet.presences == {0: {"status": "idle"}, 1: {"status": "idle"}}
     assert [(failure.code, failure.shard_id) for failure in answer.failures] == [("other_host", 2), ("other_host", 3)]
+
+
+class PeersWithoutBroker:
+    async def ask(self, *_asked, **_options):
+        raise OperationTimedOut("the broker does not answer: OperationalError")
+
+
+async def test_what_is_known_here_is_told_while_the_broker_is_away():
+    _, subject = control(peers=PeersWithoutBroker())
+
+    answer = await perform(subject, "rolling_restart_status")
+
+    assert [roll.host for roll in answer.result.hosts] == ["gateway@here"]
+    assert facts(answer.failures) == [("other_host", None, 2), ("other_host", None, 3)]
+    assert answer.failures[0].message == "the broker does not answer: OperationalError"
 
 
 async def test_a_host_that_refuses_does_not_hide_one_that_is_silent():
