@@ -238,9 +238,7 @@ def state_finding(options: GatewayOptions, outcome: object) -> Finding:
             return Finding(check="state", verdict="ok", message=f"{options.state_url} is writable{sessions}")
         case _:
             is_file = options.state_url.scheme == "sqlite"
-            remedy = (
-                "give this user the right to write there" if is_file else "start Redis, check its user and password"
-            )
+            remedy = "make room, let this user write there" if is_file else "start Redis, check its user and password"
             return Finding(
                 check="state",
                 verdict="fail",

@@ -33,7 +33,7 @@ class SessionStore(Protocol):
         forgotten: Collection[Forgotten] = (),
         ledgers: Collection[SessionLedger] = (),
     ) -> frozenset[int]:
-        """Write all of it in one transaction.
+        """Write all of it in one transaction; with nothing to write, find out whether it could be written.
 
         A process that was paused, or whose shards another one took over, may still save what it holds. So neither does
         a session ever go back, nor one with an older permit take the place of a newer one.

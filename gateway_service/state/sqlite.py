@@ -97,6 +97,8 @@ class SqliteState:
             self._connection.executemany(
                 FORGET_SESSION, [(bot_id, num_shards, each.shard_id, each.permit) for each in forgotten]
             )
+            if not (sessions or forgotten or ledgers):  # asked whether it can: SQLite writes this in any case
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             newer = {
                 each.shard_id
                 for each in sessions

@@ -200,6 +200,8 @@ def test_on_a_full_disk_sessions_can_be_read_and_nothing_can_be_saved(tmp_path):
         assert another.load(0) == SESSION
         with pytest.raises(StateUnavailable, match="the disk is full; make room"):
             another.save([dataclasses.replace(SESSION, session_id="s" * 100_000)])
+        with pytest.raises(StateUnavailable, match="the disk is full; make room"):
+            another.save([])  # as doctor asks
         another.close()
         state.close()
 
