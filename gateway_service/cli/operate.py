@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from math import inf
+from typing import Final
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from gateway_service.cli.rolls import Roll, begun_in, is_rolling, left_out_of, waiting_in
 from gateway_service.cli.service import EXIT_CODES, Answer, Caller, for_service
 from gateway_service.errors import EX_OK, EX_REFUSED
 from gateway_service.supervisor.plan import as_ranges
 
 _POLL_S: Final = 0.5
+# A host that has not answered for so long is not about to: it answers within two seconds, or its service is gone.
+_SILENT_S: Final = 15.0
 _WAIT_S: Final = 30.0
 
 
@@ -55,46 +59,48 @@ def rolling_restart(caller: Caller, *, max_resume_s: float, every_host: bool, on
     status = caller.ask("rolling_restart_status")
     if only_looks:
         return _say(caller, status)
-    here, others = status["host"], [roll["host"] for roll in _rolls(status) if roll["host"] != status["host"]]
     if every_host and status["failures"]:
-        return _say(caller, status)  # who is silent now would end the roll halfway
-    then = sorted(others) if every_host else []
-    begun = caller.ask("rolling_restart", max_resume_s=max_resume_s, then=then)
-    answer = _followed(caller, begun, {here, *then})
-    answer["failures"] = begun["failures"]
+        return caller.say(status, "nothing was restarted: who is silent now would end the roll halfway")
+    here = status["host"]
+    before = {roll["host"]: roll["began_at"] for roll in _rolls(status) if every_host or roll["host"] == here}
+    begun = caller.ask("rolling_restart", max_resume_s=max_resume_s, then=sorted(before.keys() - {here}))
+    answer = _followed(caller, begun, before)
     is_halted = any(roll["state"] == "halted" for roll in _rolls(answer))
     return _say(caller, answer) or (EX_REFUSED if is_halted else EX_OK)
 
 
-def _followed(caller: Caller, answer: Answer, hosts: set[str]) -> Answer:
-    """Show how far a roll is until it is over; return the last answer, about these hosts alone."""
+def _followed(caller: Caller, begun: Answer, before: Mapping[str, float | None]) -> Answer:
+    """Show how far a roll is until it is over; return the last answer, about these hosts and this roll alone."""
+    answer, quiet_since = begun, inf
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    was_quiet = False  # twice it must be: who takes over may be asked just before, and who hands on just after
     with Progress(*columns, console=caller.console, disable=caller.as_json) as progress:
-        bars = {host: progress.add_task(f"processes of {host}", total=None, start=False) for host in sorted(hosts)}
+        bars = {host: progress.add_task(f"processes of {host}", total=None, start=False) for host in sorted(before)}
         while True:
-            rolls = [roll for roll in _rolls(answer) if roll["host"] in hosts]
-            waiting = {host for roll in rolls if roll["state"] == "rolling" for host in roll["then"]}
-            for roll in rolls:
-                if roll["host"] not in waiting:
-                    progress.start_task(bars[roll["host"]])
-                    progress.update(bars[roll["host"]], total=roll["processes"], completed=roll["processes_done"])
-            is_quiet = all(roll["state"] != "rolling" for roll in rolls)
-            if is_quiet and was_quiet:
-                answer["result"]["hosts"] = rolls
+            rolls = [roll for roll in _rolls(answer) if roll["host"] in before]
+            for roll in begun_in(rolls, before):
+                progress.start_task(bars[roll["host"]])
+                progress.update(bars[roll["host"]], total=roll["processes"], completed=roll["processes_done"])
+            now = time.monotonic()
+            quiet_since = inf if is_rolling(rolls) else min(quiet_since, now)
+            # At least a second look: who takes over may be asked just before, and who hands on just after.
+            if now - quiet_since >= (_POLL_S if len(rolls) == len(before) else _SILENT_S):
+                answer["result"]["hosts"] = begun_in(rolls, before)
+                answer["failures"] = [*begun["failures"], *left_out_of(rolls, before)]
                 return answer
-            was_quiet = is_quiet
             time.sleep(_POLL_S)
             answer = caller.ask("rolling_restart_status")
 
 
 def _say(caller: Caller, answer: Answer) -> int:
     rolls = _rolls(answer)
-    lines = [f"{roll['host']}: {_words(roll)}" if len(rolls) > 1 else _words(roll) for roll in rolls]
+    waiting = waiting_in(rolls)
+    lines = ["waits for its turn" if roll["host"] in waiting else _words(roll) for roll in rolls]
+    if len(rolls) > 1 or answer["failures"]:
+        lines = [f"{roll['host']}: {line}" for roll, line in zip(rolls, lines, strict=True)]
     return caller.say(answer, "\n".join(lines))
 
 
-def _words(roll: Mapping[str, Any]) -> str:
+def _words(roll: Roll) -> str:
     sentence = f"identifies used: {roll['identifies_used']}, dispatches lost: {roll['dispatches_lost']}"
     if roll["changed"]:
         sentence = f"new settings: {', '.join(roll['changed'])}\n{sentence}"
@@ -109,8 +115,8 @@ def _words(roll: Mapping[str, Any]) -> str:
     return sentence
 
 
-def _rolls(answer: Answer) -> Sequence[dict[str, Any]]:
-    rolls: Sequence[dict[str, Any]] = answer["result"]["hosts"]
+def _rolls(answer: Answer) -> Sequence[Roll]:
+    rolls: Sequence[Roll] = answer["result"]["hosts"]
     return rolls
 
 

@@ -99,6 +99,8 @@ class RollView(BaseModel):
     host: str
     state: str = Field(examples=["rolling"])
     """``idle``, ``rolling``, ``done`` or ``halted``."""
+    began_at: float | None = None
+    """Unix time; null when there was none since the start of the service. Tells one roll from the one before."""
     processes: int = 0
     processes_done: int = 0
     identifies_used: int = 0

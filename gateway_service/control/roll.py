@@ -65,7 +65,12 @@ class Roll:
             new = await self._read_settings()
         processes = [process for process in self._service.snapshot().processes if process.state != "FATAL"]
         self._view = RollView(
-            host=self._host, state="rolling", processes=len(processes), changed=list(new.changed), then=list(then)
+            host=self._host,
+            state="rolling",
+            began_at=time.time(),
+            processes=len(processes),
+            changed=list(new.changed),
+            then=list(then),
         )
         self._task = asyncio.create_task(self._run(new, processes, max_resume_s, hand_on), name="rolling-restart")
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from gateway_service.protocol.constants import Opcode
 from gateway_service.refusals import InvalidArgument
 from gateway_service.simulator import InvalidateSession, LimitRequest, Moment
 from tests.support.control_stack import NUM_SHARDS, ON_ANY_BROKER
+from tests.support.service import signal_to
 from tests.support.waiting import wait_until
 
 
@@ -235,6 +237,20 @@ def test_a_rolling_restart_goes_from_host_to_host(cli, stack):
     status = stack.ok("GET /v1/rolling-restart")
     assert [(roll["state"], roll["processes_done"]) for roll in status["result"]["hosts"]] == 2 * [("done", 2)]
     stack.wait_until_live()
+
+
+@ON_ANY_BROKER
+def test_a_roll_of_every_host_does_not_begin_while_one_is_silent(cli, stack):
+    before = pids(stack)
+    signal_to(stack.services[1].process.pid, signal.SIGSTOP)
+    try:
+        code, out, err = cli("rolling-restart", "--every-host")
+    finally:
+        signal_to(stack.services[1].process.pid, signal.SIGCONT)
+
+    assert (code, out) == (EX_REFUSED, "nothing was restarted: who is silent now would end the roll halfway\n")
+    assert "no supervisor that runs shard 7 answered" in err
+    assert pids(stack) == before
 
 
 @ON_ANY_BROKER

@@ -33,7 +33,9 @@ async def test_processes_restart_in_turn_and_nothing_is_spent():
     subject.on_restart = lambda index: subject.change(index, resumes=1)
     roll = Roll(subject, "gateway@here")
 
+    began_at = [roll.view().began_at]
     await roll.begin(max_resume_s=10.0)
+    began_at.append(roll.view().began_at)
     with pytest.raises(Busy):
         await roll.begin(max_resume_s=10.0)
     view = await ended(roll)
@@ -41,6 +43,8 @@ async def test_processes_restart_in_turn_and_nothing_is_spent():
     assert subject.restarted == [0, 1]
     assert (view.state, view.processes_done, view.resumes) == ("done", 2, 2)
     assert (view.identifies_used, view.dispatches_lost) == (0, 0)
+    assert began_at == [None, view.began_at]
+    assert view.began_at is not None
 
 
 async def test_a_session_that_ended_halts_the_roll():
