@@ -96,11 +96,14 @@ class KombuSubject:
         self.broker = broker
         self.queue_arguments: dict[str, Any] = {"x-queue-type": queue_type} if queue_type else {}
         self.exchange_arguments: dict[str, Any] = dict(EVENTS_EXCHANGE_ARGUMENTS)
+        self.bound = set[str]()
+        """The queues that were declared here."""
 
     def make_link(self) -> Link:
         return make_link(self.url, ORIGIN)
 
     def bind(self, queue: str, binding_key: str) -> None:
+        self.bound.add(queue)
         exchange = Exchange(EVENTS_EXCHANGE, type="topic", durable=True, arguments=self.exchange_arguments)
         with closing(connection_to(self.url)) as connection:
             bound = Queue(queue, exchange, routing_key=binding_key, queue_arguments=self.queue_arguments)
