@@ -67,8 +67,8 @@ class PermitOwner:
         # Shards that have a permit and have not used it, and its number; shards that have, and wait for the answer.
         self._granted: dict[int, int] = {}
         self._unanswered: dict[int, int] = {}
-        self._settled: list[tuple[int, int, bool]] = []
-        """Shard and number of each permit of which the store does not know yet whether it was used."""
+        self._settled: asyncio.Queue[tuple[int, int, bool]] = asyncio.Queue()
+        """Shard and number of each permit of which the store does not know yet whether it was used, and that."""
         self._news_at = -inf
         self._waits: dict[int, Wait] = {}
         self._told: dict[WaitReason, set[int]] = {}
@@ -102,12 +102,11 @@ class PermitOwner:
         """Note that the permit of a shard is used: its IDENTIFY is on the way."""
         if (number := self._settle(shard_id, is_used=True)) is not None:
             self._unanswered[shard_id] = number
-            self._changed.set()
 
     def answered(self, shard_id: int) -> None:
         """Start the spacing of the shard's key: Discord answered its IDENTIFY, or never will."""
         if (number := self._unanswered.pop(shard_id, None)) is not None:
-            self._settled.append((shard_id, number, True))  # the store shall count from here as well
+            self._settled.put_nowait((shard_id, number, True))  # the store shall count from here as well
             self._scheduler.answered(shard_id, _now())
             self._changed.set()
 
@@ -123,7 +122,7 @@ class PermitOwner:
     def _settle(self, shard_id: int, *, is_used: bool) -> int | None:
         """Note what became of the permit of a shard; return its number, if it had one."""
         if (number := self._granted.pop(shard_id, None)) is not None:
-            self._settled.append((shard_id, number, is_used))
+            self._settled.put_nowait((shard_id, number, is_used))
         return number
 
     def reason_to_wait(self, shard_id: int) -> str | None:
@@ -162,10 +161,6 @@ class PermitOwner:
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._until_due()
-                settled, self._settled = self._settled, []
-                for shard_id, number, is_used in settled:
-                    settling = self._journal.settle(shard_id, number, is_used=is_used)
-                    group.create_task(settling, name=f"settle-permit-{shard_id}")
                 if self._is_asking:
                     continue
                 if self._ask_discord is not None and self._ask_at <= _now():
@@ -174,6 +169,12 @@ class PermitOwner:
                 elif min(self._scheduler.next_deadline, self._news_at) <= _now():
                     await self._take_over_news()
                     await self._decide(group)
+
+    async def settle(self) -> None:
+        """Tell the store what became of each permit, until cancelled: also of those that are out when grants end."""
+        while True:
+            shard_id, number, is_used = await self._settled.get()
+            await self._journal.settle(shard_id, number, is_used=is_used)
 
     @property
     def _ask_at(self) -> float:
@@ -229,7 +230,6 @@ class PermitOwner:
                             group.create_task(self._hand_over(shard_id, number), name=f"permit-{shard_id}")
                         else:  # it was cancelled while the store was asked
                             self._settle(shard_id, is_used=False)
-                            self._changed.set()
         self._tell_waits(_now())
 
     async def _decision(self, shard_id: int) -> Wait | KeyBusy | tuple[Grant, Taken]:

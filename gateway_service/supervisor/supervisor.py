@@ -52,7 +52,6 @@ _log: Final = logging.getLogger(__name__)
 START_TOGETHER_S: Final = 10.0
 GATHER_S: Final = 0.5
 
-
 Beside = Callable[["Supervisor"], AbstractAsyncContextManager[Any]]
 
 
@@ -274,15 +273,15 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 granting = group.create_task(self._grant_permits(permits), name="permits")
+                settling = group.create_task(permits.settle(), name="settle-permits")
                 asking = group.create_task(self._gateway.run(), name="gateway-watch")
                 running = [group.create_task(slot.run(), name=f"process-{slot.index}") for slot in self.fleet.slots]
                 killing = group.create_task(self._killing.wait(), name="kill-request")
                 watch = SilenceWatch(self.fleet, self._silence, self._policy.silence_window_s)
                 watching = group.create_task(watch.run(), name="silence-watch")
                 await self._stopping.wait()
-                granting.cancel()
-                watching.cancel()
-                asking.cancel()
+                for task in (granting, watching, asking):
+                    task.cancel()
                 for slot in self.fleet.slots:
                     slot.drain()
                 ended = group.create_task(asyncio.wait(running), name="drain")
@@ -293,6 +292,7 @@ class Supervisor:
                     if not task.done():
                         slot.kill()
                 await ended
+                settling.cancel()
                 killing.cancel()
         finally:
             await asyncio.to_thread(state.close)

@@ -120,12 +120,13 @@ class Permits:
         return None
 
     async def __aenter__(self):
-        self.task = asyncio.ensure_future(self.owner.run())
+        self.tasks = [asyncio.ensure_future(each) for each in (self.owner.run(), self.owner.settle())]
         return self
 
     async def __aexit__(self, *_):
-        self.task.cancel()
-        await asyncio.wait([self.task])
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
 
     async def next(self):
         return await asyncio.wait_for(self.granted.get(), 5)
