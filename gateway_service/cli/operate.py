@@ -69,9 +69,9 @@ def rolling_restart(caller: Caller, *, max_resume_s: float, every_host: bool, on
     return _say(caller, answer) or (EX_REFUSED if is_halted else EX_OK)
 
 
-def _followed(caller: Caller, begun: Answer, before: Mapping[str, float | None]) -> Answer:
+def _followed(caller: Caller, answer: Answer, before: Mapping[str, float | None]) -> Answer:
     """Show how far a roll is until it is over; return the last answer, about these hosts and this roll alone."""
-    answer, quiet_since = begun, inf
+    quiet_since = inf
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=caller.console, disable=caller.as_json) as progress:
         bars = {host: progress.add_task(f"processes of {host}", total=None, start=False) for host in sorted(before)}
@@ -85,7 +85,7 @@ def _followed(caller: Caller, begun: Answer, before: Mapping[str, float | None])
             # At least a second look: who takes over may be asked just before, and who hands on just after.
             if now - quiet_since >= (_POLL_S if len(rolls) == len(before) else _SILENT_S):
                 answer["result"]["hosts"] = begun_in(rolls, before)
-                answer["failures"] = [*begun["failures"], *left_out_of(rolls, before)]
+                answer["failures"] = left_out_of(rolls, before)
                 return answer
             time.sleep(_POLL_S)
             answer = caller.ask("rolling_restart_status")

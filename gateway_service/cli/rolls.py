@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway_service.refusals import OperationFailed, OtherHost
+from gateway_service.refusals import NotReady, OperationFailed, OtherHost
 
 Roll = Mapping[str, Any]
 """A ``RollView`` as JSON values."""
@@ -30,14 +30,22 @@ def begun_in(rolls: Sequence[Roll], before: Mapping[str, float | None]) -> list[
 
 
 def left_out_of(rolls: Sequence[Roll], before: Mapping[str, float | None]) -> list[dict[str, object]]:
-    """Return a failure for each host that is silent, or whose roll did not begin; arguments as of :func:`begun_in`."""
-    answering = {roll["host"] for roll in rolls}
-    begun = {roll["host"] for roll in begun_in(rolls, before)}
-    return [
-        OtherHost(f"{host} does not answer, so nobody knows how far its roll is").to_json(host)
-        if host not in answering
-        else OperationFailed(
-            f"{host} has not rolled: no host handed the roll on to it, or its service was started anew"
-        ).to_json(host)
-        for host in sorted(before.keys() - begun)
-    ]
+    """Return a failure for each host that is silent or did not begin, and for each process that was passed over.
+
+    The arguments are those of :func:`begun_in`.
+    """
+    silent = before.keys() - {roll["host"] for roll in rolls}
+    begun = {roll["host"]: roll for roll in begun_in(rolls, before)}
+    failures: list[dict[str, object]] = []
+    for host in sorted(before):
+        if host in silent:
+            words = f"{host} does not answer, so nobody knows how far its roll is"
+            failures.append(OtherHost(words).to_json(host))
+        elif host not in begun:
+            words = f"{host} has not rolled: no host handed the roll on to it, or its service was started anew"
+            failures.append(OperationFailed(words).to_json(host))
+        else:
+            for index in begun[host]["passed_over"]:
+                words = f"process {index} of {host} was given up, so the roll passed it over; restart the service"
+                failures.append(NotReady(words).to_json(host))
+    return failures

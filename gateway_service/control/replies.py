@@ -106,6 +106,8 @@ class RollView(BaseModel):
     identifies_used: int = 0
     dispatches_lost: int = 0
     resumes: int = 0
+    passed_over: list[int] = []
+    """Processes that were given up before; nothing but a restart of the service starts them again."""
     changed: list[str] = Field(default=[], examples=[["log_level"]])
     """The settings that it brings new values of."""
     reason: str | None = None

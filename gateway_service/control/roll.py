@@ -63,12 +63,14 @@ class Roll:
             raise Busy("a rolling restart is under way on this host")
         async with self._beginning:
             new = await self._read_settings()
-        processes = [process for process in self._service.snapshot().processes if process.state != "FATAL"]
+        known = self._service.snapshot().processes
+        processes = [process for process in known if process.state != "FATAL"]
         self._view = RollView(
             host=self._host,
             state="rolling",
             began_at=time.time(),
             processes=len(processes),
+            passed_over=[process.index for process in known if process.state == "FATAL"],
             changed=list(new.changed),
             then=list(then),
         )

@@ -220,7 +220,7 @@ class PermitOwner:
                             self._waits[shard_id] = wait
                         self._scheduler.postpone(shard_id, until)
                     case KeyBusy(for_s=for_s):
-                        # Most likely it is used within milliseconds and free after the spacing.
+                        # Used at once, most likely: after the spacing the store knows of the answer, too.
                         until = _now() + min(for_s, IDENTIFY_SPACING_S)
                         self._scheduler.taken_elsewhere(shard_id, until)
                     case (Grant(forced=forced), Taken(number=number)):

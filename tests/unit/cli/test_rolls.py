@@ -5,8 +5,9 @@ from gateway_service.cli.rolls import begun_in, left_out_of, waiting_in
 BEFORE = {"gateway@a": 100.0, "gateway@b": None, "gateway@c": 100.0}
 
 
-def roll(host, began_at, state="done", then=()):
-    return {"host": f"gateway@{host}", "began_at": began_at, "state": state, "then": [*then]}
+def roll(host, began_at, state="done", then=(), passed_over=()):
+    facts = {"began_at": began_at, "state": state, "then": [*then], "passed_over": [*passed_over]}
+    return {"host": f"gateway@{host}", **facts}
 
 
 def test_hosts_that_rolled_are_all_there_is_to_tell():
@@ -32,6 +33,13 @@ def test_a_host_that_was_started_anew_meanwhile_did_not_get_through():
     failures = left_out_of([roll("a", 200.0), roll("b", None, "idle"), roll("c", 100.0)], BEFORE)
 
     assert [failure["host"] for failure in failures] == ["gateway@b", "gateway@c"]
+
+
+def test_a_process_that_a_host_has_given_up_is_told():
+    [failure] = left_out_of([roll("a", 200.0), roll("b", 201.0, passed_over=[3]), roll("c", 202.0)], BEFORE)
+
+    assert (failure["code"], failure["host"]) == ("not_ready", "gateway@b")
+    assert "process 3 of gateway@b was given up" in failure["message"]
 
 
 def test_a_turn_is_waited_for_while_somebody_before_rolls():
