@@ -179,8 +179,10 @@ class PublisherThread:
             timeout_s = RECHECK_S if descriptor is None or self._hold_until else POLL_S
         else:
             bell.arm()
-            if outbox.has_waiting or self._stopping.is_set():
+            if outbox.has_waiting or self._is_done():
                 timeout_s = 0.0
+            elif self._stopping.is_set():  # a confirm wakes us, the end of the time for it does not
+                timeout_s = min(POLL_S, max(0.0, self._flush_until - time.monotonic()))
         poller.poll(timeout_s * 1000)
         bell.silence()
 

@@ -1,9 +1,12 @@
 """The publisher thread with a broker in memory that behaves as told."""
 
+from itertools import count
+
 import pytest
 
 from gateway_service.publisher import Envelope, Link, Outbox, PublisherState, PublisherThread
 from gateway_service.publisher.memory import MemoryBroker, MemoryLink
+from gateway_service.publisher.ports import Receipts
 from tests.support.publishing import SESSION, make_envelope, publishing
 from tests.support.waiting import wait_until
 
@@ -135,6 +138,24 @@ def test_stopping_gives_up_in_time_and_says_so() -> None:
     put(outbox, 1)
 
     assert not thread.stop(0.1)
+
+
+def test_stopping_waits_for_confirms_asleep() -> None:
+    polled = count()
+
+    class CountingLink(MemoryLink):
+        def poll(self) -> Receipts:
+            next(polled)
+            return super().poll()
+
+    broker, outbox = MemoryBroker(is_confirming=False), Outbox()
+    thread = PublisherThread(lambda: CountingLink(broker), outbox)
+    thread.start()
+    put(outbox, 1)
+    wait_until(lambda: outbox.in_flight == 1)
+
+    assert not thread.stop(0.3)
+    assert next(polled) < 30
 
 
 def test_stopping_an_idle_publisher_is_immediate() -> None:
