@@ -63,7 +63,9 @@ export function showLedger(rows) {
 
 export function showRolls(rolls) {
   const waiting = new Set(rolls.filter((roll) => roll.state === "rolling").flatMap((roll) => roll.then));
-  const begun = rolls.filter((roll) => roll.state !== "idle" || waiting.has(roll.host));
+  // Where a roll halted, the hosts after it did not begin: what they tell is of a roll before.
+  const isOld = ({ host, began_at }) => rolls.some((other) => other.state === "halted" && other.then.includes(host) && other.began_at > began_at);
+  const begun = rolls.filter((roll) => waiting.has(roll.host) || (roll.state !== "idle" && !isOld(roll)));
   const panel = byId("gw-roll");
   panel.hidden = begun.length === 0;
   if (panel.hidden) return;

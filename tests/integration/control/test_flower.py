@@ -277,11 +277,14 @@ def test_a_host_whose_turn_comes_is_shown_as_waiting(flower, opened):
         "dispatches_lost": 0,
         "reason": None,
         "then": [],
+        "began_at": 2.0,
     }
     rolls = [
         {"host": "gateway@a", "state": "rolling", **facts, "then": ["gateway@b"]},
-        {"host": "gateway@b", "state": "done", **facts},  # of a roll before
-        {"host": "gateway@c", "state": "halted", **facts, "reason": "it broke", "then": ["gateway@d"]},
+        {"host": "gateway@b", "state": "done", **facts, "began_at": 1.0},  # of a roll before
+        {"host": "gateway@c", "state": "halted", **facts, "reason": "it broke", "then": ["gateway@d", "gateway@e"]},
+        {"host": "gateway@d", "state": "done", **facts, "began_at": 1.0},  # of a roll before
+        {"host": "gateway@e", "state": "done", **facts, "began_at": 3.0},  # of one that somebody began later
     ]
 
     shown = page.evaluate(
@@ -294,7 +297,8 @@ def test_a_host_whose_turn_comes_is_shown_as_waiting(flower, opened):
         rolls,
     )
 
-    assert [line.split()[:2] for line in shown] == [["a", "rolling"], ["b", "waiting"], ["c", "halted"]]
+    states = [line.split()[:2] for line in shown]
+    assert states == [["a", "rolling"], ["b", "waiting"], ["c", "halted"], ["e", "done"]]
     assert "it broke; d stays as it is" in shown[2]
 
 
