@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos.addoption("--chaos-minutes", type=float, default=0.0, help="How long; 0 meets every trouble once.")
     chaos.addoption("--chaos-seed", type=int, default=1, help="Decides which trouble strikes when.")
     chaos.addoption("--outage-seconds", type=float, default=10.0, help="How long the broker is away.")
-    chaos.addoption("--chaos-rate", type=float, default=200.0, help="Dispatches per second.")
+    chaos.addoption("--chaos-rate", type=float, default=500.0, help="Dispatches per second.")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -77,7 +77,7 @@ async def bot(
 async def test_four_kills_of_shard_processes_lose_nothing(bot: Bot) -> None:
     rng = random.Random(20_000)
     before = bot.sent("MESSAGE_CREATE")
-    traffic = asyncio.create_task(bot.simulator.traffic(1000, 8_000))
+    traffic = asyncio.create_task(bot.simulator.traffic(2500, 20_000))
     for _ in range(4):
         await asyncio.sleep(rng.uniform(0.5, 2.0))  # the random moment is what is tested
         await bot.kill_random_shard_process(rng)
@@ -85,15 +85,15 @@ async def test_four_kills_of_shard_processes_lose_nothing(bot: Bot) -> None:
 
     await bot.everything_executed()
 
-    assert bot.sent("MESSAGE_CREATE") - before == 8_000
+    assert bot.sent("MESSAGE_CREATE") - before == 20_000
     assert bot.counter.runs.keys() <= bot.simulator.sent_ids()  # so whatever ran twice has an equal id
     assert bot.identifies() == SHARDS
 
 
 async def test_a_broker_restarted_in_mid_flow_loses_nothing(bot: Bot, rabbitmq: PrivateRabbitMQ) -> None:
     total = bot.simulator.sent.total
-    traffic = asyncio.create_task(bot.simulator.traffic(500, 5_000))
-    await until(lambda: bot.simulator.sent.total > total + 1000)
+    traffic = asyncio.create_task(bot.simulator.traffic(1000, 10_000))
+    await until(lambda: bot.simulator.sent.total > total + 2000)
     await asyncio.to_thread(rabbitmq.restart)
     await traffic
 

@@ -108,7 +108,7 @@ def test_a_blocking_broker_gets_nothing_more_until_it_unblocks_and_then_all(
         try:
             put(outbox, range(1, 11))
             wait_until(lambda: thread.state is PublisherState.BLOCKED)
-            put(outbox, range(11, 1001))
+            put(outbox, range(11, 5001))
             while_blocked = outbox.published_seq(SESSION)
             sent_while_blocked = outbox.in_flight
         finally:
@@ -119,7 +119,7 @@ def test_a_blocking_broker_gets_nothing_more_until_it_unblocks_and_then_all(
     assert sent_while_blocked <= 10
     assert thread.connects == 1
     assert thread.state is PublisherState.STOPPED
-    assert first_arrivals(subject.read(QUEUE, 1000)) == list(range(1, 1001))
+    assert first_arrivals(subject.read(QUEUE, 5000)) == list(range(1, 5001))
 
 
 @pytest.mark.rabbitmq

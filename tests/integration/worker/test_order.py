@@ -113,13 +113,13 @@ def test_no_dispatch_overtakes_another_of_its_guild_when_a_worker_is_killed(work
     # Every worker has its share before there is work: eight lanes are 3 + 3 + 2.
     wait_until(lambda: all(lanes_of(worker) for worker in three))
 
-    publish(rabbitmq_url, envelopes(4_000))
-    wait_until(lambda: workers.count() > 800)
+    publish(rabbitmq_url, envelopes(10_000))
+    wait_until(lambda: workers.count() > 2_000)
     three[0].kill()
 
-    wait_until(lambda: workers.count() == 4_000)
+    wait_until(lambda: workers.count() == 10_000)
     assert inversions(workers.runs()) == []
-    assert len(workers.runs()) < 4_000 + 500  # what the killed worker had not acknowledged ran again, and no more
+    assert len(workers.runs()) < 10_000 + 500  # what the killed worker had not acknowledged ran again, and no more
 
 
 def test_a_pool_of_processes_keeps_the_order_over_retries_and_killed_processes(workers, rabbitmq_url):
@@ -127,19 +127,19 @@ def test_a_pool_of_processes_keeps_the_order_over_retries_and_killed_processes(w
     first.wait_until_ready()
     trouble = {50: {"fails": 2}, 100: {"kills": True}, 150: {"takes_s": 0.3}, 200: {"fails": 1}}
 
-    publish(rabbitmq_url, envelopes(500, lambda seq: json.dumps(trouble.get(seq, {})).encode()))
-    wait_until(lambda: workers.count() == 500)
+    publish(rabbitmq_url, envelopes(1_000, lambda seq: json.dumps(trouble.get(seq, {})).encode()))
+    wait_until(lambda: workers.count() == 1_000)
 
     assert inversions(workers.runs()) == []
-    assert len(workers.runs()) == 500
+    assert len(workers.runs()) == 1_000
 
     # With another number of lanes, what is left in the old ones is handled first.
     first.process.terminate()
     first.process.wait()
-    publish(rabbitmq_url, envelopes(1_000)[500:])
+    publish(rabbitmq_url, envelopes(2_000)[1_000:])
     workers.start("-P", "solo", routes='{"MESSAGE_*": {"lanes": 2}}').wait_until_ready()
-    publish(rabbitmq_url, envelopes(1_500)[1_000:])
-    wait_until(lambda: workers.count() == 1_500)
+    publish(rabbitmq_url, envelopes(3_000)[2_000:])
+    wait_until(lambda: workers.count() == 3_000)
 
     assert inversions(workers.runs()) == []
     old, new = ([f"default.lane-{lane}-of-{lanes}" for lane in range(lanes)] for lanes in (4, 2))
