@@ -161,7 +161,8 @@ class Backlog:
             on_disk = [each for each in old if each.row]
             for envelope in on_disk:
                 self._release(envelope)
-            self._sent_row = min((each.row - 1 for each in on_disk), default=self._sent_row)
+            # What was written while it was in flight may lie behind rows that were not sent yet.
+            self._sent_row = min([self._sent_row, *(each.row - 1 for each in on_disk)])
 
     # The spooler's.
 

@@ -73,7 +73,7 @@ class Spool:
         self.rows = 0
         self.size_bytes = 0
         self.last_row = 0
-        """The newest row there is."""
+        """The newest row there ever was: what comes later has larger numbers, or it would count as sent."""
         self._owner = owner
         self._file: SpoolFile | None = None
         self._lock = Lock()
@@ -200,7 +200,7 @@ class Spool:
         try:
             contents = file.contents()
             ours = [rows for rows in contents if self._owner.owns(rows.shard_id, rows.num_shards)]
-            if ours and len(ours) == len(contents) and self._file is None:
+            if ours and len(ours) == len(contents) and self._file is None and not self.last_row:
                 self._file, self.last_row = file, file.last_row
                 self._count(ours, adopted)
                 return True

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway_service.publisher import Outbox
+from gateway_service.publisher.spool_file import Rows
 from tests.support.publishing import make_envelope
 from tests.support.spools import MemorySpool
 from tests.unit.publisher.test_outbox import ALL, seqs
@@ -28,10 +29,24 @@ def write(outbox, spool, limit_bytes=ALL):
     outbox.spooled(spool.append(outbox.take_to_spool(limit_bytes)))
 
 
+def rows_of(session, first_seq, last_seq):
+    count = last_seq - first_seq + 1
+    return Rows(
+        session=session,
+        shard_id=0,
+        num_shards=1,
+        count=count,
+        size_bytes=count * SIZE,
+        first_seq=first_seq,
+        last_seq=last_seq,
+        oldest_at=0.0,
+    )
+
+
 def drain(outbox):
     """Publish and confirm everything; return it in the order of taking."""
     taken = []
-    while not outbox.is_empty:
+    while outbox.has_waiting:
         batch = outbox.take(2, ALL)
         taken += seqs(batch)
         outbox.confirm(batch)
@@ -87,6 +102,17 @@ def test_after_a_lost_connection_what_was_in_flight_comes_from_the_disk_first(ou
 
     assert outbox.pending_bytes == 0
     assert drain(outbox) == [1, 2, 3, 4, 5]
+
+
+def test_a_lost_connection_passes_over_nothing_that_was_taken_over_meanwhile(outbox, spool):
+    outbox.take(2, ALL)
+    spool.append([make_envelope(seq, session="before") for seq in (7, 8)])
+    outbox.adopt([rows_of("before", 7, 8)], spool.last_row)
+    write(outbox, spool)  # in flight, and behind what was taken over
+
+    outbox.rewind()
+
+    assert drain(outbox) == [7, 8, 1, 2, 3, 4, 5]
 
 
 def test_a_connection_lost_while_the_disk_is_written_changes_nothing(outbox, spool):

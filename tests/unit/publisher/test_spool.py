@@ -86,6 +86,19 @@ def test_an_emptied_file_is_deleted_when_asked_for_and_the_rows_of_the_next_one_
     assert min(spool.append(of(0, 3))) > max(rows)
 
 
+def test_what_is_taken_over_later_has_larger_numbers_as_well(spools):
+    spool, before = spools(0), spools(0)
+    rows = spool.append(of(0, 1, 2))
+    spool.delete(dict.fromkeys(rows, make_envelope().size_bytes))
+    spool.tidy()
+    before.append(of(0, 3))
+    die(before)
+
+    spool.adopt()
+
+    assert [(each.seq, each.row > max(rows)) for each in spool.read(max(rows), 100, ALL)] == [(3, True)]
+
+
 def test_an_emptied_file_is_still_there_for_the_next_process_after_a_crash(spools):
     before = spools(0)
     rows = before.append(of(0, 1, 2))
