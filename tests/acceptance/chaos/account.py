@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from math import inf
 from typing import Any, Self
 
 from gateway_service.protocol.constants import Opcode
@@ -27,6 +29,8 @@ class Account:
     """Messages beyond the first of a dispatch."""
     told: int
     """Sent, in no queue, and in a reported gap."""
+    unnoted: int
+    """In a queue and in a reported gap: their process was killed before it could note that it had published them."""
     unexplained: frozenset[str]
     """Sent, in no queue, and in no reported gap: lost."""
     identifies: int
@@ -36,6 +40,7 @@ class Account:
     def __str__(self) -> str:
         return (
             f"sent {self.sent}, queued {self.queued}, repeated {self.repeated}, told in gaps {self.told}, "
+            f"queued and told {self.unnoted}, "
             f"lost {len(self.unexplained)}, identifies {self.identifies}, lost sessions {self.lost_sessions}"
         )
 
@@ -63,11 +68,13 @@ class Account:
         open_ended = {gap["session"] for gap in gaps if gap["last_seq"] is None}
         unheard = unheard_sessions(ranges, counts, open_ended)
         lost = unexplained(missing, gaps, unheard)
+        queued = ids - missing
         return cls(
             sent=len(ids),
-            queued=len(ids) - len(missing),
+            queued=len(queued),
             repeated=counts.total() - len(counts),
             told=len(missing) - len(lost),
+            unnoted=len(queued) - len(unexplained(queued, gaps, ())),
             unexplained=lost,
             identifies=len(simulator.transcript.payloads(Opcode.IDENTIFY)),
             lost_sessions=sum(each.session_id not in live or each.session in unheard for each in ranges),
@@ -98,13 +105,12 @@ def _of_shard(each: SentRange) -> tuple[int, int]:
 
 def unexplained(missing: Iterable[str], gaps: Iterable[Mapping[str, Any]], unheard: Collection[str]) -> frozenset[str]:
     """Return the ids of ``missing`` that are in no gap and of no session that nobody heard of."""
-    told = [(gap["session"], gap["first_seq"], gap["last_seq"]) for gap in gaps]
+    told = defaultdict[str, list[tuple[int, float]]](list)
+    for gap in gaps:
+        told[gap["session"]].append((gap["first_seq"], inf if gap["last_seq"] is None else gap["last_seq"]))
 
     def is_told(task_id: str) -> bool:
         session, _, seq = task_id.partition("-")
-        return session in unheard or any(
-            session == gap_session and first <= int(seq) and (last is None or int(seq) <= last)
-            for gap_session, first, last in told
-        )
+        return session in unheard or any(first <= int(seq) <= last for first, last in told.get(session, ()))
 
     return frozenset(task_id for task_id in missing if not is_told(task_id))
