@@ -134,7 +134,10 @@ class LogEvent(StrEnum):
         "spool.damaged",
         "a spool file cannot be read and was moved aside; what is lost is told by gateway.gap",
     )
-    SPOOL_FAILED = "spool.failed", "the spool cannot be written; dispatches wait in memory, then with Discord"
+    SPOOL_FAILED = (
+        "spool.failed",
+        "the spool cannot be written (dispatches wait in memory, then with Discord), or part of it not be read",
+    )
     SPOOL_FULL = "spool.full", "the spool has all that it may have; dispatches wait in memory, then with Discord"
     STATE_BACK = "state.back", "the state store can be used again; everything held meanwhile is written"
     STATE_FAILED = (

@@ -7,6 +7,7 @@ from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.ports import Link, Receipts
 from gateway_service.publisher.rungs import Rung, rung_of
 from gateway_service.publisher.spool import Adoption, Owner, Spool
+from gateway_service.publisher.spool_folder import Room, SpoolFolder
 from gateway_service.publisher.spooler import Spooler
 from gateway_service.publisher.thread import PublisherState, PublisherThread
 
@@ -22,8 +23,10 @@ __all__ = [
     "PublisherState",
     "PublisherThread",
     "Receipts",
+    "Room",
     "Rung",
     "Spool",
+    "SpoolFolder",
     "Spooler",
     "make_link",
     "rung_of",

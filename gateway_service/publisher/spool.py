@@ -1,10 +1,6 @@
 """The spool of one shard process: where dispatches go when the broker takes none and the memory is needed."""
 
 import contextlib
-import fcntl
-import os
-import time
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +9,10 @@ from typing import Final
 
 from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
 from gateway_service.publisher.envelope import Envelope
-from gateway_service.publisher.spool_file import BUSY, Rows, SpoolFile, move_aside
+from gateway_service.publisher.spool_file import BUSY, Rows, SpoolFile
+from gateway_service.publisher.spool_folder import SpoolFolder, first_shard_of, set_damaged_aside
 
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
-# What stays free of the disk, a quarter of a small one; several processes write up to 4 MiB at once, and twice.
-RESERVE_BYTES: Final = 32 * 1024 * 1024
 _COPY_ROWS: Final = 2000
 _COPY_BYTES: Final = 4 * 1024 * 1024
 
@@ -46,10 +41,12 @@ class Adoption:
     """Taken over, by session."""
     files: int = 0
     """How many files could be read."""
-    busy: int = 0
-    """How many files belong to living processes."""
+    left: int = 0
+    """How many files were left, at least in part: living processes have them, or they cannot be read or moved."""
     damaged: tuple[Path, ...] = ()
     """What could not be understood, under its new name."""
+    failure: str | None = None
+    """Why not everything could be taken over that nobody has."""
 
 
 class Spool:
@@ -68,7 +65,7 @@ class Spool:
             max_bytes: How much it may hold; 0 writes nothing and still publishes what others left.
             owner: Whose dispatches it takes over.
         """
-        self.folder = folder
+        self._folder = SpoolFolder(folder)
         self.max_bytes = max_bytes
         self.rows = 0
         self.size_bytes = 0
@@ -83,7 +80,7 @@ class Spool:
         if self.size_bytes >= self.max_bytes:
             return f"it has its {self.max_bytes} bytes"
         # Sessions are often stored on the same disk, and they must be saved for as long as anything is received.
-        free_bytes, wanted_bytes = _room_on_disk(self.folder)
+        free_bytes, wanted_bytes = self._folder.room()
         # What was deleted from the file can be written again, but SQLite's log takes room of the disk first.
         reusable_bytes = self._reusable_bytes() if wanted_bytes // 2 <= free_bytes < wanted_bytes else 0
         if free_bytes + reusable_bytes < wanted_bytes:
@@ -99,8 +96,8 @@ class Spool:
         """Write envelopes behind all others and return their rows; they are on the disk then."""
         with self._lock:
             if self._file is None:
-                with _folder_lock(self.folder):
-                    self._file = SpoolFile(self._new_path(), self.last_row)
+                with self._folder.locked():
+                    self._file = self._new_file()
             rows = self._file.append(envelopes)
             self.rows += len(rows)
             self.size_bytes += sum(each.size_bytes for each in envelopes)
@@ -151,26 +148,34 @@ class Spool:
     def adopt(self) -> Adoption:
         """Take over what processes that are gone have left for this one.
 
+        Makes the folder, so that one that cannot be made is noticed before it is needed.
+
         Raises:
-            SpoolUnavailable: The folder or a file cannot be read for another reason than that somebody has it.
+            SpoolUnavailable: The folder cannot be made or written.
         """
-        if not self.folder.is_dir():
+        if not self.max_bytes and not self._folder.path.is_dir():
             return Adoption()
         adopted: dict[str, Rows] = {}
         damaged: list[Path] = []
-        files = busy = 0
-        with self._lock, _folder_lock(self.folder):
-            for path in sorted(self.folder.glob("*.db"), key=_modified_at):
+        failure: str | None = None
+        files = left = 0
+        with self._lock, self._folder.locked():
+            for path in self._folder.files():
                 if self._file is not None and path == self._file.path:
                     continue
                 try:
-                    if self._adopt_file(path, adopted):
+                    try:
+                        self._adopt_file(path, adopted)
                         files += 1
-                    else:
-                        busy += 1
-                except SpoolCorrupt:
-                    damaged.append(move_aside(path, f"{path.name}.damaged-{int(time.time())}"))
-        return Adoption(rows=tuple(adopted.values()), files=files, busy=busy, damaged=tuple(damaged))
+                    except SpoolCorrupt as exc:
+                        if exc.where != str(path):  # it is our own file that is damaged
+                            raise
+                        damaged.append(set_damaged_aside(path))
+                except SpoolUnavailable as exc:  # what the others have can be published nevertheless
+                    left += 1
+                    if exc.reason != BUSY:
+                        failure = str(exc)
+        return Adoption(rows=tuple(adopted.values()), files=files, left=left, damaged=tuple(damaged), failure=failure)
 
     def set_aside(self) -> Path | None:
         """Move the file of this process away because it turned out to be damaged; return where it is now."""
@@ -180,7 +185,9 @@ class Spool:
             if file is None:
                 return None
             file.close()
-            return move_aside(file.path, f"{file.path.name}.damaged-{int(time.time())}")
+            with contextlib.suppress(SpoolUnavailable):  # the next adoption comes upon it
+                return set_damaged_aside(file.path)
+            return None
 
     def close(self) -> None:
         """Release the file, and delete it when nothing is in it."""
@@ -189,38 +196,38 @@ class Spool:
             if file is not None:
                 file.close() if self.rows else file.remove()
 
-    def _adopt_file(self, path: Path, adopted: dict[str, Rows]) -> bool:
-        """Take our rows out of one file; False when a living process has it."""
-        try:
-            file = SpoolFile(path)
-        except SpoolUnavailable as exc:
-            if exc.reason == BUSY:
-                return False
-            raise
+    def _adopt_file(self, path: Path, adopted: dict[str, Rows]) -> None:
+        """Take our rows out of one file, and count them even when not all of them could be taken."""
+        file = SpoolFile(path)
         try:
             contents = file.contents()
             ours = [rows for rows in contents if self._owner.owns(rows.shard_id, rows.num_shards)]
             if ours and len(ours) == len(contents) and self._file is None and not self.last_row:
                 self._file, self.last_row = file, file.last_row
                 self._count(ours, adopted)
-                return True
+                return
             if ours:
                 self._copy(file, adopted)
-            if len(ours) == len(contents) and self._owner.owns(*_first_shard(path)):
+            if len(ours) == len(contents) and self._owner.owns(*first_shard_of(path)):
                 file.remove()
         finally:
             if self._file is not file:
                 file.close()
-        return True
 
     def _copy(self, source: SpoolFile, adopted: dict[str, Rows]) -> None:
         if self._file is None:
-            self._file = SpoolFile(self._new_path(), self.last_row)
+            self._file = self._new_file()
         after = 0
         while batch := source.read(after, _COPY_ROWS, _COPY_BYTES):
             after = batch[-1].row
             ours = [each for each in batch if self._owner.owns(each.shard_id, each.num_shards)]
             if ours:
+                # What is written here and cannot be deleted there would be published again and again.
+                free_bytes, wanted_bytes = self._folder.room()
+                if free_bytes < wanted_bytes // 2:
+                    raise SpoolUnavailable(
+                        str(source.path), f"its disk has {free_bytes} bytes free, too few to move it"
+                    )
                 self.last_row = self._file.append(ours)[-1]
                 self._count(map(_row_of, ours), adopted)
                 source.delete([each.row for each in ours])
@@ -232,26 +239,9 @@ class Spool:
             before = adopted.get(each.session)
             adopted[each.session] = each if before is None else _sum(before, each)
 
-    def _new_path(self) -> Path:
-        first = min(self._owner.shard_ids)
-        return self.folder / f"{self._owner.num_shards}-{first}-{uuid.uuid4().hex[:8]}.db"
-
-
-def _room_on_disk(folder: Path) -> tuple[int, int]:
-    """Return how many bytes are free on the disk of a folder, and how many the spool has to leave free."""
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    try:
-        disk = os.statvfs(there)
-    except OSError:
-        return 0, 0  # whoever writes will learn why
-    return disk.f_bavail * disk.f_frsize, min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 4)
-
-
-def _first_shard(path: Path) -> tuple[int, int]:
-    """Return the first shard of the process that made a file, and its number of shards."""
-    num_shards, _, rest = path.name.partition("-")
-    shard_id = rest.partition("-")[0]
-    return (int(shard_id), int(num_shards)) if shard_id.isdecimal() and num_shards.isdecimal() else (-1, 0)
+    def _new_file(self) -> SpoolFile:
+        path = self._folder.new_file(min(self._owner.shard_ids), self._owner.num_shards)
+        return SpoolFile(path, self.last_row)
 
 
 def _row_of(envelope: Envelope) -> Rows:
@@ -276,25 +266,3 @@ def _sum(one: Rows, other: Rows) -> Rows:
         last_seq=max(one.last_seq, other.last_seq),
         oldest_at=min(one.oldest_at, other.oldest_at),
     )
-
-
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-@contextlib.contextmanager
-def _folder_lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time make or take over files, so that none is taken between its making and its opening."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise SpoolUnavailable(str(folder), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -216,10 +216,18 @@ class SpoolFile:
 
 
 def move_aside(path: Path, name: str) -> Path:
-    """Rename a file that cannot be understood, with its log; return its new path."""
+    """Rename a file that cannot be understood, with its log; return its new path.
+
+    Raises:
+        SpoolUnavailable: It cannot be renamed.
+    """
     for part in _parts(path):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             part.rename(part.with_name(name + part.name.removeprefix(path.name)))
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            raise SpoolUnavailable(str(path), f"it is damaged and cannot be moved aside: {exc.strerror}") from exc
     return path.with_name(name)
 
 

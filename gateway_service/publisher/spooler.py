@@ -43,10 +43,15 @@ class Spooler:
         self._unreadable_since: float | None = None
         self.adoptions: Final = deque[Adoption]()
         self.losses: Final = deque[Loss]()
-        self.error: str | None = None
-        """Why nothing can be written to the disk; None while it can."""
+        self._write_error: str | None = None
+        self._adopt_error: str | None = None
         self.failure: BaseException | None = None
         """A fault of our own code in the thread; the process must end."""
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing can be written to the disk, or not all be read that is there; None while both can."""
+        return self._write_error or self._adopt_error
 
     def open(self) -> None:
         """Take over what earlier processes left, before anything new comes. Blocks; never raises."""
@@ -70,13 +75,14 @@ class Spooler:
     def _run(self) -> None:
         try:
             while not self._stopping.wait(TICK_S):
-                self._work(time.monotonic())
+                self.work(time.monotonic())
             self._delete()
             self._write(is_last=True)
         except Exception as exc:  # noqa: BLE001 - handed on, not swallowed
             self.failure = exc
 
-    def _work(self, now: float) -> None:
+    def work(self, now: float) -> None:
+        """Do what is due at ``now`` (``time.monotonic()``): the thread calls this four times a second."""
         if self._outbox.confirms != self._confirms or not self._outbox.pending_bytes:
             self._confirms, self._progress_at = self._outbox.confirms, now
         self._heal_reading(now)
@@ -110,7 +116,7 @@ class Spooler:
                 self._fail(str(exc), LogEvent.SPOOL_FAILED)
                 return
             outbox.spooled(rows)
-            self.error = None
+            self._write_error = None
 
     def _delete(self) -> None:
         if sizes := self._outbox.settled():
@@ -138,8 +144,9 @@ class Spooler:
         try:
             adoption = self._spool.adopt()
         except SpoolUnavailable as exc:
-            self._fail(str(exc), LogEvent.SPOOL_FAILED)
+            self._fail_adopting(str(exc))
             return
+        self._fail_adopting(adoption.failure)
         for path in adoption.damaged:
             log_event(_log, logging.ERROR, LogEvent.SPOOL_DAMAGED, moved_to=str(path))
         if adoption.rows:
@@ -147,6 +154,11 @@ class Spooler:
             dispatches = sum(rows.count for rows in adoption.rows)
             log_event(_log, logging.INFO, LogEvent.SPOOL_ADOPTED, dispatches=dispatches, sessions=len(adoption.rows))
         self.adoptions.append(adoption)
+
+    def _fail_adopting(self, failure: str | None) -> None:
+        if failure is not None and self._adopt_error is None:
+            log_event(_log, logging.ERROR, LogEvent.SPOOL_FAILED, reason=failure)
+        self._adopt_error = failure
 
     def _heal_reading(self, now: float) -> None:
         """Let the publisher read again, or give up a file that cannot be read."""
@@ -178,6 +190,6 @@ class Spooler:
     def _fail(self, reason: str | None, event: LogEvent) -> None:
         """Do without the disk for a while; the memory, and after it Discord, keeps what comes."""
         self._retry_at = time.monotonic() + RETRY_S
-        if reason is not None and self.error is None:
+        if reason is not None and self._write_error is None:
             log_event(_log, logging.ERROR, event, reason=reason)
-        self.error = reason
+        self._write_error = reason

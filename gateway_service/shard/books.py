@@ -172,7 +172,7 @@ class Books:
     def adopted(self, adoption: Adoption, now: float) -> None:
         """Compare what was on disk with what is; what a damaged file had, or one that is not there, is a gap."""
         is_first, self._has_adopted = not self._has_adopted, True
-        is_missing = is_first and not (adoption.files or adoption.busy)
+        is_missing = is_first and not (adoption.files or adoption.left)
         for rows in adoption.rows:
             if (owner := self._books.get(rows.session)) is not None:
                 owner.found += rows.count
@@ -185,7 +185,7 @@ class Books:
                 book.correct(before.lose(short))
                 reason = "the spool of a past process is lost"
                 self.report(book, before.spooled_from, before.spooled_to, now, reason, oldest_at=before.oldest_at)
-            elif is_first and not adoption.busy:
+            elif is_first and not adoption.left:
                 book.correct(before.publish(short))  # and the store was not written again
 
     def skipped(self, book: Book, numbers: range, is_unreadable: bool, now: float) -> None:

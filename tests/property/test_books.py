@@ -100,7 +100,7 @@ class BooksMachine(RuleBasedStateMachine):
         self.spool = MemorySpool()
         self.outbox = Outbox(ALL, self.spool)
         self.in_flight: list[Envelope] = []
-        self.found = Adoption(busy=1)
+        self.found = Adoption(left=1)
         if not is_busy:
             self._take_over()
         self.books = Books(self.outbox, [self.stored] if self.stored else [])

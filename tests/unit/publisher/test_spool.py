@@ -44,9 +44,14 @@ def read(spool):
     return [(each.session, each.seq) for each in spool.read(0, 100, ALL)]
 
 
-def test_nothing_is_made_on_disk_before_it_is_needed(spools, tmp_path):
-    spool = spools(0)
-    spool.adopt()
+def test_there_is_no_file_before_it_is_needed(spools, tmp_path):
+    spools(0).adopt()
+
+    assert files(tmp_path) == []
+
+
+def test_no_folder_is_made_where_nothing_may_be_written(spools, tmp_path):
+    spools(0, max_bytes=0).adopt()
 
     assert not (tmp_path / "spool").exists()
 
@@ -133,7 +138,7 @@ def test_a_living_process_keeps_its_own(spools):
 
     adoption = spools(0, 1).adopt()
 
-    assert (adoption.rows, adoption.files, adoption.busy) == ((), 0, 1)
+    assert (adoption.rows, adoption.files, adoption.left) == ((), 0, 1)
 
 
 def test_with_another_layout_each_process_takes_the_rows_of_its_shards(spools, tmp_path):
@@ -202,11 +207,31 @@ def test_a_file_damaged_in_use_is_moved_aside_and_another_begun(spools, tmp_path
     assert len(files(tmp_path)) == 1
 
 
+def test_a_damaged_file_of_ours_does_not_count_against_what_is_taken_over(spools, tmp_path):
+    other, ours = spools(1), spools(0)
+    other.append([*of(0, 1), *of(1, 1)])
+    ours.append(of(0, 2))
+    (innocent,) = [name for name in files(tmp_path) if name.startswith("4-1-")]
+    die(other)
+    (damaged,) = [name for name in files(tmp_path) if name.startswith("4-0-")]
+    ours._file._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ours._file._connection.execute("PRAGMA shrink_memory")
+    (tmp_path / "spool" / damaged).write_bytes(b"this is no database" * 2000)
+
+    adoption = ours.adopt()
+
+    assert (adoption.rows, adoption.damaged, adoption.left) == ((), (), 1)
+    assert damaged in adoption.failure
+    assert innocent in files(tmp_path)
+    ours.set_aside()
+    assert [rows.count for rows in ours.adopt().rows] == [1]
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "spool").write_text("a file")
     spool = Spool(tmp_path / "spool" / "bot", ALL, Owner(num_shards=1, shard_ids=[0], service_shard_ids=[0]))
 
-    with pytest.raises(SpoolUnavailable, match="it cannot be made"):
+    with pytest.raises(SpoolUnavailable, match="it cannot be made or written"):
         spool.append(of(0, 1))
 
 

@@ -206,7 +206,7 @@ def test_a_file_that_a_living_process_has_is_not_missing():
     killed.receive(4)
     killed.to_disk()
     process = Process([killed.saved()], seq=4)
-    process.books.adopted(Adoption(busy=1), NOW)
+    process.books.adopted(Adoption(left=1), NOW)
 
     assert process.gaps() == []
 
