@@ -26,6 +26,7 @@ def env(simulator, valkey_url, tmp_path):
         "GATEWAY_API_URL": simulator.api_url,
         "GATEWAY_BROKER_URL": valkey_url,
         "GATEWAY_STATE_URL": f"sqlite:///{tmp_path}/state.db",
+        "GATEWAY_SPOOL_DIR": str(tmp_path / "spool"),
     }
 
 
@@ -34,7 +35,9 @@ async def verdicts(env):
 
 
 async def test_everything_is_well_when_everything_is_there(env):
-    assert await verdicts(env) == dict.fromkeys(("settings", "token", "clock", "broker", "state", "shards"), "ok")
+    assert await verdicts(env) == dict.fromkeys(
+        ("settings", "token", "clock", "broker", "spool", "state", "shards"), "ok"
+    )
 
 
 async def test_rabbitmq_is_tried_as_the_publisher_would(env, rabbitmq_url):
@@ -50,6 +53,15 @@ async def test_the_state_is_tried_where_it_is(env, valkey_url):
     assert found.message.startswith("the state store at redis://me:***@127.0.0.1:9/0 is not available: ")
 
 
+async def test_the_spool_is_tried_where_it_is(env, tmp_path):
+    (tmp_path / "spool").write_text("a file")
+    [found] = [each for each in await examine({}, env, None) if each.check == "spool"]
+
+    assert (found.verdict, found.exit_code) == ("fail", EX_UNAVAILABLE)
+    assert f"it cannot be made or written: Not a directory: {tmp_path}/spool/" in found.message
+    assert (await verdicts({**env, "GATEWAY_SPOOL_MAX_BYTES": "0"}))["spool"] == "ok"
+
+
 async def test_a_wrong_token_does_not_hide_the_state_of_the_rest(env):
     found = await verdicts({**env, "DISCORD_TOKEN": "MTIz.not.known"})
 
@@ -59,7 +71,9 @@ async def test_a_wrong_token_does_not_hide_the_state_of_the_rest(env):
 async def test_a_wrong_setting_leaves_nothing_else_to_check(env):
     found = await verdicts({**env, "GATEWAY_SHARD_COUNT": "0"})
 
-    assert found == {"settings": "fail"} | dict.fromkeys(("token", "clock", "broker", "state", "shards"), "skip")
+    assert found == {"settings": "fail"} | dict.fromkeys(
+        ("token", "clock", "broker", "spool", "state", "shards"), "skip"
+    )
 
 
 async def run(env, *flags):
@@ -80,7 +94,7 @@ async def test_one_line_tells_of_each_check(env):
 
     assert code == EX_OK
     assert [line.split()[:2] for line in output.splitlines()] == [
-        ["ok", check] for check in ("settings", "token", "clock", "broker", "state", "shards")
+        ["ok", check] for check in ("settings", "token", "clock", "broker", "spool", "state", "shards")
     ]
 
 

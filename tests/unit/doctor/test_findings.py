@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway_service.doctor import (
+from gateway_service.doctor.findings import (
     Finding,
     broker_finding,
     clock_finding,
@@ -10,6 +10,7 @@ from gateway_service.doctor import (
     settings_read,
     settings_refused,
     shards_finding,
+    spool_finding,
     state_finding,
     token_finding,
 )
@@ -20,9 +21,11 @@ from gateway_service.errors import (
     ApiUnavailable,
     BrokerUnavailable,
     ConfigurationError,
+    SpoolUnavailable,
     StateUnavailable,
     TokenRefused,
 )
+from gateway_service.publisher import Room
 from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor.gateway_info import GatewayInfo
 
@@ -131,6 +134,32 @@ def test_the_state_is_judged_by_what_writing_gave(outcome, expected):
 )
 def test_sessions_are_counted_where_the_shards_are_known(outcome, message):
     assert state_finding(options(state_url="sqlite:////x"), outcome).message == message
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected", "message"),
+    [
+        (None, ("spool", "ok", EX_OK), "not used (GATEWAY_SPOOL_MAX_BYTES=0)"),
+        (Room(2**31 + 2**25, 2**25), ("spool", "ok", EX_OK), "/x is writable, with room for 2,048 MiB"),
+        (
+            Room(2**30, 2**25),
+            ("spool", "warn", EX_OK),
+            "/x is writable, with room for 992 MiB of the 2,048 MiB that may come",
+        ),
+        (
+            SpoolUnavailable("/x/1", "it cannot be made or written: Permission denied: /x"),
+            ("spool", "fail", EX_UNAVAILABLE),
+            "the spool at /x/1 is not available: it cannot be made or written: Permission denied: /x",
+        ),
+        (TimeoutError(), ("spool", "fail", EX_UNAVAILABLE), "/x did not answer"),
+    ],
+    ids=["not used", "room for all", "room for some", "not writable", "silent"],
+)
+def test_the_spool_is_judged_by_its_folder_and_its_disk(outcome, expected, message):
+    finding = spool_finding(options(spool_dir="/x"), outcome, processes=2)
+
+    assert verdict(finding) == expected
+    assert finding.message == message
 
 
 def test_the_plan_tells_shards_processes_budget_and_time():

@@ -1,11 +1,9 @@
-"""Is everything there that a start needs? Each check answers with one finding, and each bad finding with a cure."""
+"""What a check found, with its cure. Pure: what was asked and answered comes from outside."""
 
-import asyncio
 import math
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
 from gateway_service.errors import (
     EX_CONFIG,
@@ -13,27 +11,20 @@ from gateway_service.errors import (
     EX_UNAVAILABLE,
     BrokerUnavailable,
     ConfigurationError,
-    GatewayServiceError,
     StateUnavailable,
     TokenRefused,
 )
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S, PRIVILEGED_INTENTS
-from gateway_service.publisher import Origin, make_link
-from gateway_service.settings import GatewayOptions, load_options
-from gateway_service.state import Namespace, bot_id_of, open_state
+from gateway_service.publisher import Room
+from gateway_service.settings import GatewayOptions
 from gateway_service.supervisor.bootstrap import cpu_count
-from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
+from gateway_service.supervisor.gateway_info import GatewayInfo
 from gateway_service.supervisor.plan import processes_for, shards_to_run
-from gateway_service.supervisor.presence import PresenceProvider
-from gateway_service.supervisor.threads import call_in_thread
 
 Verdict = Literal["ok", "warn", "fail", "skip"]
 
 # The Date header has whole seconds and the answer takes part of one; an interaction must be answered within 3 s.
 MAX_CLOCK_OFFSET_S: Final = 2.0
-CHECK_TIMEOUT_S: Final = 15.0
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,80 +44,6 @@ def exit_code_of(findings: Sequence[Finding]) -> int:
     return next((code for code in (EX_CONFIG, EX_UNAVAILABLE) if code in codes), EX_OK)
 
 
-async def examine(flags: Mapping[str, Any], env: Mapping[str, str], config_file: Path | None) -> list[Finding]:
-    """Make every check; one that needs what another did not get is skipped."""
-    try:
-        options = load_options(flags, env, config_file)
-        PresenceProvider(options.presence)
-    except ConfigurationError as exc:
-        needy = [_skip(check, "needs the settings") for check in ("token", "clock", "broker", "state", "shards")]
-        return [*settings_refused(exc), *needy]
-    info, broker = await asyncio.gather(_outcome(_ask_api(options)), _outcome(_try_broker(options)))
-    resumable = await _outcome(_count_sessions(options, info))
-    return [
-        settings_read(options),
-        token_finding(options, info),
-        clock_finding(info),
-        broker_finding(options, broker),
-        state_finding(options, resumable),
-        shards_finding(options, info, resumable=resumable if isinstance(resumable, int) else 0),
-    ]
-
-
-async def _outcome(check: Awaitable[_T]) -> _T | GatewayServiceError | TimeoutError:
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            return await check
-    except (GatewayServiceError, TimeoutError) as exc:
-        return exc
-
-
-async def _ask_api(options: GatewayOptions) -> GatewayInfo:
-    return await fetch_gateway_info(options.api_url, options.token.get_secret_value(), Patience(tries=1))
-
-
-async def _try_broker(options: GatewayOptions) -> str | None:
-    """Connect and declare as the publisher does; return why the broker takes no messages now, if so.
-
-    Raises:
-        BrokerUnavailable: It cannot be reached or refused us.
-        ConfigurationError: Its URL cannot be used.
-    """
-
-    def connect() -> str | None:
-        origin = Origin(bot_id_of(options.token.get_secret_value()))
-        link = make_link(options.broker_url.get_secret_value(), origin)
-        try:
-            link.connect()
-            link.poll()
-            return link.blocked_reason
-        finally:
-            link.close()
-
-    try:
-        return await call_in_thread(connect, name="doctor-broker", timeout_s=CHECK_TIMEOUT_S)
-    except TimeoutError:
-        raise BrokerUnavailable(str(options.broker_url), f"no answer within {CHECK_TIMEOUT_S:g} s") from None
-
-
-async def _count_sessions(options: GatewayOptions, info: object) -> int | None:
-    """Open the store, write to it, and count the sessions that a start would resume; None: of which shards?"""
-    shard_ids = shards_here(options, info)
-    num_shards = num_shards_of(options, info)
-
-    def use() -> int | None:
-        state = open_state(
-            options.state_url.get_secret_value(), Namespace.of(options.token.get_secret_value(), num_shards or 1)
-        )
-        try:
-            state.save(())
-            return None if shard_ids is None else sum(state.load(shard_id) is not None for shard_id in shard_ids)
-        finally:
-            state.close()
-
-    return await call_in_thread(use, name="doctor-state", timeout_s=CHECK_TIMEOUT_S)
-
-
 def num_shards_of(options: GatewayOptions, info: object) -> int | None:
     """Return the shard count; None when only Discord could tell and did not."""
     if options.shard_count != "auto":
@@ -143,7 +60,14 @@ def shards_here(options: GatewayOptions, info: object) -> tuple[int, ...] | None
         return None
 
 
-def _skip(check: str, why: str) -> Finding:
+def processes_here(options: GatewayOptions, info: object) -> int:
+    """Return how many shard processes would run here; 1 when that is unknown."""
+    shard_ids = shards_here(options, info)
+    return 1 if shard_ids is None else len(processes_for(shard_ids, options.processes, cpu_count()))
+
+
+def skip(check: str, why: str) -> Finding:
+    """Return the finding of a check that could not be made."""
     return Finding(check=check, verdict="skip", message=why)
 
 
@@ -189,7 +113,7 @@ def token_finding(options: GatewayOptions, info: object) -> Finding:
 def clock_finding(info: object) -> Finding:
     """Judge our clock by the time that Discord wrote on its answer."""
     if not isinstance(info, GatewayInfo) or info.clock_offset_s is None:
-        return _skip("clock", "needs an answer of the API with its time")
+        return skip("clock", "needs an answer of the API with its time")
     offset_s = info.clock_offset_s
     if abs(offset_s) <= MAX_CLOCK_OFFSET_S:
         return Finding(check="clock", verdict="ok", message="agrees with Discord's")
@@ -248,11 +172,40 @@ def state_finding(options: GatewayOptions, outcome: object) -> Finding:
             )
 
 
+def spool_finding(options: GatewayOptions, outcome: object, *, processes: int) -> Finding:
+    """Judge the disk that dispatches wait on while the broker is away."""
+    folder = options.spool_folder.absolute()
+    match outcome:
+        case None:
+            return Finding(check="spool", verdict="ok", message="not used (GATEWAY_SPOOL_MAX_BYTES=0)")
+        case Room(free_bytes=free_bytes, reserve_bytes=reserve_bytes):
+            wanted_bytes = processes * options.spool_max_bytes
+            usable_bytes = max(0, free_bytes - reserve_bytes)
+            if usable_bytes >= wanted_bytes:
+                message = f"{folder} is writable, with room for {_mebibytes(wanted_bytes)}"
+                return Finding(check="spool", verdict="ok", message=message)
+            return Finding(
+                check="spool",
+                verdict="warn",
+                message=f"{folder} is writable, with room for {_mebibytes(usable_bytes)} of the "
+                f"{_mebibytes(wanted_bytes)} that may come",
+                cure="make room, lower GATEWAY_SPOOL_MAX_BYTES, or set GATEWAY_SPOOL_DIR to a larger disk",
+            )
+        case _:
+            return Finding(
+                check="spool",
+                verdict="fail",
+                message=_reason(outcome, f"{folder} did not answer"),
+                cure="let this user write there, or set GATEWAY_SPOOL_DIR",
+                exit_code=EX_UNAVAILABLE,
+            )
+
+
 def shards_finding(options: GatewayOptions, info: object, *, resumable: int) -> Finding:
     """Judge the plan: do these shards exist, does Discord want more, and does the identify budget last?"""
     num_shards = num_shards_of(options, info)
     if num_shards is None or not isinstance(info, GatewayInfo):
-        return _skip("shards", "needs an answer of the API")
+        return skip("shards", "needs an answer of the API")
     try:
         shard_ids = shards_to_run(options.shards, num_shards)
     except ConfigurationError as exc:
@@ -280,6 +233,10 @@ def shards_finding(options: GatewayOptions, info: object, *, resumable: int) -> 
     rounds = math.ceil(identifies / info.max_concurrency)
     seconds = math.ceil(max(0, rounds - 1) * IDENTIFY_SPACING_S)
     return Finding(check="shards", verdict="ok", message=f"{plan}, which takes at least {seconds} s")
+
+
+def _mebibytes(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.0f} MiB"
 
 
 def _reason(outcome: object, otherwise: str) -> str:
