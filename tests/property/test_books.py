@@ -80,6 +80,16 @@ class BooksMachine(RuleBasedStateMachine):
         """Take over what processes left that were still draining before."""
         self._adopt()
 
+    @precondition(lambda self: self.left_behind)
+    @rule(count=st.integers(1, 4))
+    def lose_connection_after_a_late_takeover(self, count: int) -> None:
+        """Write what is in flight behind what is taken over, and get it back: chance rarely has it in this order."""
+        self.receive(count)
+        self.take(count)
+        self._adopt()
+        self.write_to_disk(count)
+        self.lose_connection()
+
     @invariant()
     def everything_balances(self) -> None:
         assert self.book.now(self.outbox.counts("a")).faults() == ()
