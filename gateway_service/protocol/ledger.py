@@ -51,6 +51,10 @@ class SessionLedger:
     spooled_from: int = 0
     spooled_to: int = 0
     """The first and the last sequence on disk, while ``spooled`` is not 0."""
+    spool_files: tuple[str, ...] = ()
+    """Names of the files that they are in, so that a file which is gone is told from one that was emptied."""
+    in_flight_from: int = 0
+    """The first sequence in memory, while ``in_flight`` is not 0; those behind it may be elsewhere."""
     oldest_at: float = 0.0
     """UNIX seconds at which the oldest of those on disk and in memory was received; 0 when none is there."""
     ended: str | None = None
@@ -97,7 +101,7 @@ class SessionLedger:
 
     def lose_memory(self) -> "SessionLedger":
         """Return the ledger after the process died that had the rest of an ended session in memory."""
-        return replace(self, in_flight=0, lost=self.lost + self.in_flight)
+        return replace(self, in_flight=0, in_flight_from=0, lost=self.lost + self.in_flight)
 
     def to_json(self) -> str:
         """Return a text that :meth:`from_json` reads back."""
@@ -105,14 +109,15 @@ class SessionLedger:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "SessionLedger":
-        """Read what :meth:`to_json` wrote.
+        """Read what :meth:`to_json` wrote; what a later version added is passed over.
 
         Raises:
-            ValueError: The text is no ledger of this version.
+            ValueError: The text is no ledger.
         """
         try:
             stored: dict[str, Any] = json.loads(text)
-            stored["unsent_gaps"] = tuple(stored["unsent_gaps"])
-            return cls(**stored)
+            for name in ("unsent_gaps", "spool_files"):
+                stored[name] = tuple(stored.get(name, ()))
+            return cls(**{name: value for name, value in stored.items() if name in cls.__slots__})
         except (KeyError, TypeError, AttributeError) as exc:
             raise ValueError("not a stored ledger") from exc

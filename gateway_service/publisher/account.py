@@ -28,6 +28,8 @@ class Counts:
     """Were on a disk that lost them."""
     pending: int = 0
     """In memory."""
+    pending_from: int = 0
+    """The first sequence of one session in memory; 0 when none is."""
     pending_bytes: int = 0
     spooled_bytes: int = 0
     spooled_from: int = 0
@@ -35,6 +37,11 @@ class Counts:
     """The first and the last sequence on disk, of one session."""
     oldest_at: float | None = None
     """UNIX seconds at which the oldest of those pending and spooled was received."""
+
+    @property
+    def unpublished(self) -> int:
+        """How many are in memory or on disk."""
+        return self.pending + self.spooled
 
     def lag_s(self, now: float) -> float:
         """Return the age of the oldest dispatch that the broker has not confirmed; 0 when it has all."""
@@ -99,8 +106,7 @@ class Account:
 
     def enter_spool(self, envelope: Envelope) -> None:
         """Count an envelope that is on disk now."""
-        if not self.spooled:
-            self.spooled_at, self.spooled_from = envelope.received_at, envelope.seq
+        self._begin_spool_at(envelope.seq, envelope.received_at)
         self.spooled += 1
         self.spooled_bytes += envelope.size_bytes
         self.spooled_to = max(self.spooled_to, envelope.seq)
@@ -110,17 +116,22 @@ class Account:
         self.left_spool += 1
         self.spooled -= 1
         self.spooled_bytes -= envelope.size_bytes
-        self.spooled_at = envelope.received_at  # they are confirmed in order, so no older one is left
-        self.spooled_from = max(self.spooled_from, envelope.seq + 1)
+
+    def pass_in_spool(self, envelope: Envelope) -> None:
+        """Note that no row of the disk is left up to this one."""
+        self.spooled_at, self.spooled_from = envelope.received_at, max(self.spooled_from, envelope.seq + 1)
 
     def adopt(self, rows: Rows) -> None:
         """Count what an earlier process left on disk."""
-        if not self.spooled:
-            self.spooled_at, self.spooled_from = rows.oldest_at, rows.first_seq
+        self._begin_spool_at(rows.first_seq, rows.oldest_at)
         self.adopted += rows.count
         self.spooled += rows.count
         self.spooled_bytes += rows.size_bytes
         self.spooled_to = max(self.spooled_to, rows.last_seq)
+
+    def _begin_spool_at(self, seq: int, received_at: float) -> None:
+        if not self.spooled or seq < self.spooled_from:
+            self.spooled_at, self.spooled_from = received_at, seq
 
     def lose_spool(self) -> None:
         """Count what was on disk, and on no other place, as lost."""
@@ -145,7 +156,7 @@ class Account:
 
     def counts(self) -> Counts:
         # Confirmed numbers first: the receiving side adds to its own meanwhile, and pending must not be negative.
-        released_bytes, pending = self.released_bytes, self.pending
+        released_bytes, pending, first = self.released_bytes, self.pending, self._first_in_memory()
         return Counts(
             received=self.received,
             adopted=self.adopted,
@@ -156,11 +167,12 @@ class Account:
             spooled=self.spooled,
             lost=self.lost,
             pending=pending,
+            pending_from=0 if first is None else first.seq,
             pending_bytes=self.received_bytes - released_bytes,
             spooled_bytes=self.spooled_bytes,
             spooled_from=self.spooled_from,
             spooled_to=self.spooled_to,
-            oldest_at=self._oldest_at(),
+            oldest_at=self.spooled_at if self.spooled else None if first is None else first.received_at,
         )
 
     def safe_counts(self) -> Counts:
@@ -183,13 +195,12 @@ class Account:
             given_up=counts.given_up - given_up,
             spooled=counts.spooled - on_disk,
             pending=0,
+            pending_from=0,
         )
 
-    def _oldest_at(self) -> float | None:
-        if self.spooled:
-            return self.spooled_at
+    def _first_in_memory(self) -> Envelope | None:
         first = self.open[0] if self.open else None  # `advance` leaves one there that is not safe
-        return first.received_at if isinstance(first, Envelope) else None
+        return first if isinstance(first, Envelope) else None
 
 
 # Somebody takes them every second.
@@ -281,4 +292,5 @@ def total_of(counts: Iterable[Counts]) -> Counts:
     return Counts(**sums, oldest_at=min(oldest, default=None))
 
 
-_SUMMED = tuple(name for name in Counts.__slots__ if name not in {"oldest_at", "spooled_from", "spooled_to"})
+_OF_ONE = {"oldest_at", "pending_from", "spooled_from", "spooled_to"}
+_SUMMED = tuple(name for name in Counts.__slots__ if name not in _OF_ONE)

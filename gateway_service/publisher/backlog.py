@@ -125,7 +125,10 @@ class Backlog:
             self.confirms += bool(envelopes)
             self._in_flight -= len(envelopes)
             while taken and taken[0].is_confirmed:
-                taken.popleft()
+                first = taken.popleft()
+                # Confirms come out of order: what is on disk begins behind what was taken first and is confirmed.
+                if first.row and not self._again and (owner := accounts.get(first.session)) is not None:
+                    owner.pass_in_spool(first)
             self._accounts.advance(touched)
 
     def give_up(self, max_body_bytes: int) -> list[Envelope]:

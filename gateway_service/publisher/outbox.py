@@ -85,6 +85,11 @@ class Outbox(Backlog):
             return finished
 
     @property
+    def spool_file(self) -> str:
+        """Name of the file that has the rows on disk; empty when there is none."""
+        return "" if self._spool is None else self._spool.file_name
+
+    @property
     def is_full(self) -> bool:
         return self.pending_bytes >= self.max_bytes
 

@@ -39,12 +39,14 @@ class Adoption:
 
     rows: tuple[Rows, ...] = ()
     """Taken over, by session."""
-    files: int = 0
-    """How many files could be read."""
-    left: int = 0
-    """How many files were left, at least in part: living processes have them, or they cannot be read or moved."""
+    files: frozenset[str] = frozenset()
+    """Names of the files that are there, or were and had nothing but what was taken over."""
+    left: frozenset[str] = frozenset()
+    """Of those: left, at least in part, as living processes have them, or they cannot be read or moved."""
     damaged: tuple[Path, ...] = ()
     """What could not be understood, under its new name."""
+    damaged_files: frozenset[str] = frozenset()
+    """The old names of these, and of those that any process moved aside before."""
     failure: str | None = None
     """Why not everything could be taken over that nobody has."""
 
@@ -73,6 +75,7 @@ class Spool:
         """The newest row there ever was: what comes later has larger numbers, or it would count as sent."""
         self._owner = owner
         self._file: SpoolFile | None = None
+        self._found_empty: set[str] = set()
         self._lock = Lock()
 
     def why_full(self) -> str | None:
@@ -86,6 +89,12 @@ class Spool:
         if free_bytes + reusable_bytes < wanted_bytes:
             return f"its disk has {free_bytes} bytes free, and it leaves {wanted_bytes}"
         return None
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file that has the rows; empty when there is none."""
+        file = self._file
+        return "" if file is None else file.path.name
 
     @property
     def has_settled(self) -> bool:
@@ -158,24 +167,32 @@ class Spool:
         adopted: dict[str, Rows] = {}
         damaged: list[Path] = []
         failure: str | None = None
-        files = left = 0
+        files, left = set[str](), set[str]()
         with self._lock, self._folder.locked():
             for path in self._folder.files():
+                files.add(path.name)
                 if self._file is not None and path == self._file.path:
                     continue
                 try:
                     try:
                         self._adopt_file(path, adopted)
-                        files += 1
                     except SpoolCorrupt as exc:
                         if exc.where != str(path):  # it is our own file that is damaged
                             raise
                         damaged.append(set_damaged_aside(path))
                 except SpoolUnavailable as exc:  # what the others have can be published nevertheless
-                    left += 1
+                    left.add(path.name)
                     if exc.reason != BUSY:
                         failure = str(exc)
-        return Adoption(rows=tuple(adopted.values()), files=files, left=left, damaged=tuple(damaged), failure=failure)
+            damaged_files = self._folder.damaged_files()
+        return Adoption(
+            rows=tuple(adopted.values()),
+            files=frozenset(files - damaged_files),
+            left=frozenset(left),
+            damaged=tuple(damaged),
+            damaged_files=damaged_files,
+            failure=failure,
+        )
 
     def set_aside(self) -> Path | None:
         """Move the file of this process away because it turned out to be damaged; return where it is now."""
@@ -208,8 +225,11 @@ class Spool:
                 return
             if ours:
                 self._copy(file, adopted)
-            if len(ours) == len(contents) and self._owner.owns(*first_shard_of(path)):
-                file.remove()
+            elif not contents and self._owner.owns(*first_shard_of(path)):
+                # Not at the first look: the store, which is written more often, may say that something is in it.
+                if path.name in self._found_empty:
+                    file.remove()
+                self._found_empty ^= {path.name}
         finally:
             if self._file is not file:
                 file.close()

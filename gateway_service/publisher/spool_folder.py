@@ -14,6 +14,7 @@ from gateway_service.publisher.spool_file import move_aside
 
 # What stays free of the disk, a quarter of a small one; several processes write up to 4 MiB at once, and twice.
 RESERVE_BYTES: Final = 32 * 1024 * 1024
+_DAMAGED: Final = ".damaged-"
 
 
 class Room(NamedTuple):
@@ -52,6 +53,10 @@ class SpoolFolder:
         """Return the files of all processes, the one that was written last at the end."""
         return sorted(self.path.glob("*.db"), key=_modified_at)
 
+    def damaged_files(self) -> frozenset[str]:
+        """Return the names that files had which are set aside because they are damaged."""
+        return frozenset(path.name.partition(_DAMAGED)[0] for path in self.path.glob(f"*.db{_DAMAGED}*"))
+
     def new_file(self, shard_id: int, num_shards: int) -> Path:
         """Return the path for a file of the process whose first shard this is."""
         return self.path / f"{num_shards}-{shard_id}-{uuid.uuid4().hex[:8]}.db"
@@ -75,7 +80,7 @@ def first_shard_of(path: Path) -> tuple[int, int]:
 
 def set_damaged_aside(path: Path) -> Path:
     """Rename a file so that nobody takes it over, and return its new path; see :func:`move_aside`."""
-    return move_aside(path, f"{path.name}.damaged-{int(time.time())}")
+    return move_aside(path, f"{path.name}{_DAMAGED}{int(time.time())}")
 
 
 def _modified_at(path: Path) -> float:

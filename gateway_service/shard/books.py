@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.publisher import Adoption, Counts, Loss, Outbox
-from gateway_service.shard.gap import Gap, envelope_of, gap_session
+from gateway_service.shard.gap import Gap, envelope_of, gap_session, session_of
 from gateway_service.telemetry import LogEvent, log_event
 
 _log: Final = logging.getLogger(__name__)
@@ -72,38 +72,44 @@ class Book:
             self._is_over = counts is not None
             self.mark(self.received_seq, counts or present)
 
-    def stored(self) -> SessionLedger:
-        """Return what the store should have beside the session."""
-        return self._ledger(*self._safe)
+    def stored(self, spool_file: str = "") -> SessionLedger:
+        """Return what the store should have beside the session; ``spool_file`` has the rows of this process."""
+        return self._ledger(*self._safe, spool_file)
 
     def now(self, counts: Counts) -> SessionLedger:
         """Return the ledger at this moment, what is in memory included."""
         return self._ledger(self.received_seq, counts)
 
-    def _ledger(self, seq: int, counts: Counts) -> SessionLedger:
+    def _ledger(self, seq: int, counts: Counts, spool_file: str = "") -> SessionLedger:
         before = self._before
         # Rows that the store did not know of are counted when Discord sends the same dispatches once more.
-        unknown = min(counts.adopted_left, max(0, counts.adopted - before.spooled))
+        surplus = max(0, counts.adopted - before.spooled)
+        unknown = min(counts.adopted_left, surplus)
+        # Those that it knew of and nobody has found are where they were, until the files have been looked at.
+        elsewhere = max(0, before.spooled - counts.adopted)
+        here = counts.spooled - unknown
+        oldest = [at for at in (before.oldest_at if elsewhere else 0.0, counts.oldest_at) if at]
         return replace(
             before,
             seq=seq,
             heard_at=self.heard_at,
             received=before.received + counts.received,
-            # What was on disk when the store was last written and is not there any more was published meanwhile.
-            published=before.published + before.spooled - counts.adopted + counts.published + unknown,
+            published=before.published - surplus + counts.published + unknown,
             filtered=before.filtered + counts.filtered,
             given_up=before.given_up + counts.given_up,
-            spooled=counts.spooled - unknown,
+            spooled=here + elsewhere,
             in_flight=before.in_flight + counts.pending,
+            in_flight_from=before.in_flight_from if before.in_flight else counts.pending_from,
             lost=before.lost + counts.lost,
             missing=before.missing + sum(len(hole) for hole in self._holes if hole.start <= seq),
             replayed=before.replayed + self.replayed,
             duplicates=before.duplicates + self.duplicates,
             gaps=before.gaps + self.gaps,
-            spooled_from=counts.spooled_from,
-            spooled_to=counts.spooled_to,
+            spooled_from=before.spooled_from if elsewhere else counts.spooled_from,
+            spooled_to=max(before.spooled_to if elsewhere else 0, counts.spooled_to),
+            spool_files=(*(before.spool_files if elsewhere else ()), *([spool_file] if here and spool_file else ())),
             ended=self.ended,
-            oldest_at=counts.oldest_at or 0.0,
+            oldest_at=min(oldest, default=0.0),
             unsent_gaps=tuple(self.unsent.values()),
         )
 
@@ -115,7 +121,7 @@ class Books:
         """Open the books with what the store has of the shards of this process."""
         self._outbox = outbox
         self._books = {ledger.session: Book(ledger) for ledger in stored if not ledger.is_settled}
-        self._has_adopted = False
+        self._files_seen: set[str] = set()
         self.is_balanced = True
         """As of the last :meth:`check`."""
         self.gaps = Counter[int]()
@@ -128,10 +134,10 @@ class Books:
                 self._outbox.put(envelope_of(payload, now))
             left = book.before.in_flight
             if left:
-                last_seq = book.before.seq
+                first_seq, last_seq = book.before.in_flight_from, book.before.seq
                 book.correct(book.before.lose_memory())
                 reason = "the process died that had the rest of an ended session in memory"
-                self.report(book, last_seq - left + 1, last_seq, now, reason, oldest_at=book.before.oldest_at)
+                self.report(book, first_seq, last_seq, now, reason, oldest_at=book.before.oldest_at)
 
     def follow(self, session: str, shard_id: int, num_shards: int, seq: int, now: float) -> Book:
         """Return the book of the session that a shard has from now on; ``seq`` is its published sequence."""
@@ -160,7 +166,7 @@ class Books:
         book.received_seq = last_seq
         self.report(book, last_seq + 1, None, now, reason)
         book.close(None, self._outbox.counts(book.before.session))
-        return book.stored()
+        return book.stored(self._outbox.spool_file)
 
     def caught_up(self, session: str, seq: int, count: int) -> None:
         """Note that the last ``count`` dispatches up to ``seq`` are on disk, which the store did not know yet."""
@@ -171,22 +177,21 @@ class Books:
 
     def adopted(self, adoption: Adoption, now: float) -> None:
         """Compare what was on disk with what is; what a damaged file had, or one that is not there, is a gap."""
-        is_first, self._has_adopted = not self._has_adopted, True
-        is_missing = is_first and not (adoption.files or adoption.left)
+        self._files_seen |= adoption.files
         for rows in adoption.rows:
             if (owner := self._books.get(rows.session)) is not None:
                 owner.found += rows.count
         for book in self._books.values():
             before = book.before
             short = before.spooled - book.found
-            if short <= 0:
+            if short <= 0 or not adoption.left.isdisjoint(before.spool_files):
                 continue
-            if adoption.damaged or is_missing:
+            if self._files_seen.difference(adoption.damaged_files).issuperset(before.spool_files):
+                book.correct(before.publish(short))  # and the store was not written again
+            else:
                 book.correct(before.lose(short))
                 reason = "the spool of a past process is lost"
                 self.report(book, before.spooled_from, before.spooled_to, now, reason, oldest_at=before.oldest_at)
-            elif is_first and not adoption.left:
-                book.correct(before.publish(short))  # and the store was not written again
 
     def skipped(self, book: Book, numbers: range, is_unreadable: bool, now: float) -> None:
         """Tell of numbers that Discord left out, or whose dispatches could not be read."""
@@ -195,8 +200,11 @@ class Books:
         self.report(book, numbers.start, numbers[-1], now, reason)
 
     def lost(self, loss: Loss, now: float) -> None:
-        """Tell of what a disk lost while we ran."""
-        if (book := self._books.get(loss.session)) is not None:
+        """Tell of what a disk lost while we ran; what it had told of a gap is told again."""
+        if (told := self._books.get(session_of(loss.session) or "")) is not None:
+            for payload in told.unsent.values():
+                self._outbox.put(envelope_of(payload, now))
+        elif (book := self._books.get(loss.session)) is not None:
             reason = "the spool file was damaged"
             self.report(book, loss.first_seq, loss.last_seq, now, reason, oldest_at=loss.oldest_at)
 
@@ -246,11 +254,11 @@ class Books:
         last = dict(self._outbox.finished())
         entries = []
         for session, book in list(self._books.items()):
-            if book.unsent and not self._outbox.counts(gap_session(session)).pending:
+            if book.unsent and not self._outbox.counts(gap_session(session)).unpublished:
                 book.unsent.clear()
             if book.ended is not None:
                 book.close(last.get(session), self._outbox.counts(session))
-            entries.append(book.stored())
+            entries.append(book.stored(self._outbox.spool_file))
             if entries[-1].is_settled:
                 del self._books[session]
         return entries

@@ -53,6 +53,11 @@ def gap_session(session: str) -> str:
     return f"{session}{_SUFFIX}"
 
 
+def session_of(name: str) -> str | None:
+    """Return the session that such a name stands for; None for any other name."""
+    return name.removesuffix(_SUFFIX) if name.endswith(_SUFFIX) else None
+
+
 def envelope_of(payload: Mapping[str, Any], now: float) -> Envelope:
     """Return the task message of a gap; the same gap always has the same id."""
     shard_id, num_shards = payload["shard"]

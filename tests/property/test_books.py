@@ -23,6 +23,8 @@ class BooksMachine(RuleBasedStateMachine):
     def start(self) -> None:
         self.stored: SessionLedger | None = None
         self.left_behind: list[MemorySpool] = []
+        self.emptied: set[str] = set()
+        self.num_processes = 0
         self.sent = 0
         self._start_process(is_busy=False)
 
@@ -68,6 +70,7 @@ class BooksMachine(RuleBasedStateMachine):
     def save(self) -> None:
         self.book.mark(*self.outbox.safe_counts("a"))
         self.stored = next(entry for entry in self.books.entries() if entry.session == "a")
+        self.emptied.clear()  # which takes longer than the next saving
 
     @precondition(lambda self: self.stored)
     @rule(is_busy=st.booleans())
@@ -107,10 +110,12 @@ class BooksMachine(RuleBasedStateMachine):
         assert (self.stored.spooled, self.stored.lost, self.stored.gaps) == (0, 0, 0)
 
     def _start_process(self, *, is_busy: bool) -> None:
-        self.spool = MemorySpool()
+        self.num_processes += 1
+        self.spool = MemorySpool(file_name=f"{self.num_processes}.db")
         self.outbox = Outbox(ALL, self.spool)
         self.in_flight: list[Envelope] = []
-        self.found = Adoption(left=1)
+        there = frozenset(spool.file_name for spool in self.left_behind)
+        self.found = Adoption(files=there | self.emptied, left=there)
         if not is_busy:
             self._take_over()
         self.books = Books(self.outbox, [self.stored] if self.stored else [])
@@ -135,7 +140,8 @@ class BooksMachine(RuleBasedStateMachine):
             if found := spool.read(0, ALL, ALL):
                 self.spool.append(found)
                 rows.append(_rows_of(found))
-        self.found = Adoption(rows=tuple(rows), files=max(1, len(self.left_behind)))
+        self.emptied |= {spool.file_name for spool in self.left_behind}
+        self.found = Adoption(rows=tuple(rows), files=frozenset(self.emptied))
         self.left_behind = []
         if rows:
             self.outbox.adopt(rows, self.spool.last_row)

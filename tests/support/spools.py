@@ -8,11 +8,12 @@ from gateway_service.errors import SpoolUnavailable
 class MemorySpool:
     """Rows as a mapping; it fails as it is told."""
 
-    def __init__(self, max_bytes=10**9):
+    def __init__(self, max_bytes=10**9, file_name="memory.db"):
         self.max_bytes = max_bytes
         self.is_broken = False
         self._rows = {}
         self.last_row = 0
+        self.file_name = file_name
 
     @property
     def rows(self):

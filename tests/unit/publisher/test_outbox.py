@@ -64,6 +64,7 @@ def test_what_the_broker_never_takes_is_let_go_and_counted_apart() -> None:
         published=1,
         given_up=1,
         pending=1,
+        pending_from=3,
         pending_bytes=make_envelope(3).size_bytes,
         oldest_at=make_envelope().received_at,
     )

@@ -81,5 +81,5 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_publishe
 
     assert [each.seq for each in outbox.take(10, ALL)] == [1, 2, 3]
     (adoption,) = spooler.adoptions
-    assert (adoption.files, adoption.left) == (1, 1)
+    assert (len(adoption.files), adoption.left) == (2, {unreadable.name})
     assert str(unreadable) in adoption.failure

@@ -1,7 +1,6 @@
 """The books: what is counted now, what is stored, what is told as a gap, and all of it over a restart."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.support.spools import MemorySpool
 
 NOW = 1000.0
 ALL = 10**9
+FILE = frozenset({"memory.db"})
 
 
 class Process:
@@ -121,7 +121,7 @@ def test_what_was_left_on_disk_is_published_by_the_next_process_and_counted_once
     killed.to_disk()
     stored = killed.saved()
     process = Process([stored], killed.spool, seq=6)
-    adoption = Adoption(rows=(rows(6, 1, 6),), files=1)
+    adoption = Adoption(rows=(rows(6, 1, 6),), files=FILE)
     process.outbox.adopt(adoption.rows, killed.spool.last_row)
     process.books.adopted(adoption, NOW)
     process.receive(2)
@@ -143,7 +143,7 @@ def test_rows_that_the_store_does_not_know_of_are_counted_when_discord_sends_the
     killed.receive(4)
     killed.to_disk()
     process = Process([stored], killed.spool, seq=2)
-    adoption = Adoption(rows=(rows(4, 3, 6),), files=1)
+    adoption = Adoption(rows=(rows(4, 3, 6),), files=FILE)
     process.outbox.adopt(adoption.rows, killed.spool.last_row)
     process.books.adopted(adoption, NOW)
     found = process.now()
@@ -164,7 +164,7 @@ def test_what_was_published_after_the_last_saving_is_not_taken_for_lost():
     killed.receive(6)
     killed.to_disk()
     process = Process([killed.saved()], seq=6)
-    process.books.adopted(Adoption(files=1), NOW)
+    process.books.adopted(Adoption(files=FILE), NOW)
 
     assert (process.now().published, process.now().lost, process.gaps()) == (6, 0, [])
 
@@ -174,7 +174,7 @@ def test_looking_again_after_all_is_published_finds_nothing_lost():
     killed.receive(3)
     killed.to_disk()
     process = Process([killed.saved()], killed.spool, seq=3)
-    adoption = Adoption(rows=(rows(3, 1, 3),), files=1)
+    adoption = Adoption(rows=(rows(3, 1, 3),), files=FILE)
     process.outbox.adopt(adoption.rows, killed.spool.last_row)
     process.books.adopted(adoption, NOW)
     process.publish(3)
@@ -184,7 +184,11 @@ def test_looking_again_after_all_is_published_finds_nothing_lost():
     assert (process.gaps(), process.now().published, process.now().faults()) == ([], 3, ())
 
 
-@pytest.mark.parametrize("found", [Adoption(damaged=(Path("x"),)), Adoption()], ids=["damaged", "missing"])
+@pytest.mark.parametrize(
+    "found",
+    [Adoption(files=FILE, damaged_files=FILE), Adoption(files=frozenset({"another.db"}))],
+    ids=["damaged", "missing"],
+)
 def test_a_spool_that_is_gone_is_a_gap_of_exactly_what_was_in_it(found):
     killed = Process()
     killed.receive(2)
@@ -206,7 +210,7 @@ def test_a_file_that_a_living_process_has_is_not_missing():
     killed.receive(4)
     killed.to_disk()
     process = Process([killed.saved()], seq=4)
-    process.books.adopted(Adoption(left=1), NOW)
+    process.books.adopted(Adoption(files=FILE, left=FILE), NOW)
 
     assert process.gaps() == []
 
@@ -296,3 +300,86 @@ def test_a_ledger_that_does_not_balance_is_logged_once(caplog):
     assert not process.books.check()
     process.books.check()
     assert [record.message for record in caplog.records] == ["ledger.unbalanced"]
+
+
+def test_the_memory_that_died_begins_at_the_oldest_that_the_broker_did_not_have():
+    killed = Process()
+    killed.receive(5)
+    _, *confirmed = killed.outbox.take(5, ALL)
+    killed.outbox.confirm(confirmed)
+    stored = killed.books.end(killed.book, 5, (), NOW, "op 9")
+    process = Process([stored])
+
+    assert (stored.in_flight, stored.in_flight_from) == (1, 1)
+    assert (1, 5) in [(gap["first_seq"], gap["last_seq"]) for gap in process.gaps()]
+
+
+def test_the_memory_that_died_begins_before_what_routes_filter():
+    killed = Process()
+    killed.receive(1)
+    for seq in range(2, 11):
+        killed.outbox.skip("a", seq)
+    killed.book.heard(10, NOW)
+    stored = killed.books.end(killed.book, 10, (), NOW, "op 9")
+
+    assert (1, 10) in [(gap["first_seq"], gap["last_seq"]) for gap in Process([stored]).gaps()]
+
+
+def test_a_lost_file_begins_at_its_oldest_row_in_whatever_order_confirms_came():
+    killed = Process()
+    killed.receive(5)
+    in_flight = killed.outbox.take(5, ALL)
+    killed.to_disk()
+    killed.outbox.confirm(in_flight[3:])
+    process = Process([killed.saved()], seq=5)
+    process.books.adopted(Adoption(), NOW)
+
+    (gap,) = process.gaps()
+    assert (gap["first_seq"], gap["last_seq"]) == (1, 5)
+
+
+def test_a_gap_on_a_disk_that_is_lost_is_told_again():
+    process = Process()
+    process.books.end(process.book, 0, (), NOW, "op 9")
+    process.to_disk()
+    process.books.entries()
+    for loss in process.outbox.spool_lost():
+        process.books.lost(loss, NOW)
+
+    assert [(gap["first_seq"], gap["last_seq"]) for gap in process.gaps()] == [(1, None)]
+
+
+def test_a_gap_on_a_disk_that_is_gone_at_the_next_start_is_told_again():
+    killed = Process()
+    killed.receive(3)
+    killed.books.end(killed.book, 3, (), NOW, "op 9")
+    killed.to_disk()
+    process = Process(killed.books.entries())
+    process.books.adopted(Adoption(), NOW)
+
+    assert (4, None) in [(gap["first_seq"], gap["last_seq"]) for gap in process.gaps()]
+
+
+def test_what_was_on_disk_is_not_called_published_before_the_files_were_looked_at():
+    killed = Process()
+    killed.receive(3)
+    killed.to_disk()
+    ended = killed.books.end(killed.book, 3, (), NOW, "op 9")
+    process = Process([ended])
+    entry = next(each for each in process.books.entries() if each.session == "a")
+
+    assert (entry.spooled, entry.published, entry.spool_files, entry.is_settled) == (3, 0, ("memory.db",), False)
+
+
+def test_what_a_living_process_had_on_disk_is_published_once_its_file_is_gone():
+    killed = Process()
+    killed.receive(4)
+    killed.to_disk()
+    process = Process([killed.saved()], seq=4)
+    process.books.adopted(Adoption(files=FILE, left=FILE), NOW)
+    before = process.now()
+    process.books.adopted(Adoption(), NOW)
+    after = process.now()
+
+    assert (before.spooled, before.published, before.faults()) == (4, 0, ())
+    assert (after.spooled, after.published, after.faults(), process.gaps()) == (0, 4, (), [])
