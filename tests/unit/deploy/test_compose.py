@@ -140,6 +140,21 @@ def test_the_simulator_is_in_the_profile_of_the_demo_alone(demo):
     assert variables_of("deploy/demo.env")["COMPOSE_PROFILES"] == demo["simulator"]["profiles"][0]
 
 
+def test_the_demo_has_volumes_of_its_own():
+    # Of both names the variable's is the one that Compose takes.
+    name = yaml.load(read("docker-compose.yml"), ComposeLoader)["name"]
+    demo_name = variables_of("deploy/demo.env")["COMPOSE_PROJECT_NAME"]
+
+    assert re.fullmatch("[a-z0-9][a-z0-9_-]*", demo_name)
+    assert demo_name != name
+
+
+def test_the_page_tells_how_to_change_the_password_of_the_user_that_rabbitmq_has(demo):
+    (user,) = re.findall(r"rabbitmqctl change_password (\S+) ", read("docs/deploying.md"))
+
+    assert user == demo["rabbitmq"]["environment"]["RABBITMQ_DEFAULT_USER"]
+
+
 def test_the_image_runs_the_service_as_its_first_process_and_not_as_root():
     lines = read("Dockerfile").splitlines()
     last_stage = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM ")) :]
