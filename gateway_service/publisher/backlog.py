@@ -24,6 +24,8 @@ class Backlog:
         self.max_bytes: Final = max_bytes
         self.confirms = 0
         """How often the broker confirmed something."""
+        self.reads = 0
+        """How often the disk was read, failures left out."""
         self.read_error: SpoolUnavailable | None = None
         """Why the next envelopes cannot be read from the disk; whoever clears it lets them be tried again."""
         self._spool = spool
@@ -264,6 +266,7 @@ class Backlog:
             except SpoolUnavailable as exc:
                 self.read_error = exc
                 return []
+            self.reads += 1
             with self._lock:
                 self._sent_row = min(found[-1].row, last_row) if found else last_row
                 # Rows that the spooler has just written are taken when it has said so.

@@ -90,6 +90,11 @@ class Outbox(Backlog):
         return "" if self._spool is None else self._spool.file_name
 
     @property
+    def is_reading(self) -> bool:
+        """True while the disk is read."""
+        return self._disk_lock.locked()
+
+    @property
     def is_full(self) -> bool:
         return self.pending_bytes >= self.max_bytes
 

@@ -40,6 +40,7 @@ class Spooler:
         self._confirms = 0
         self._progress_at = self._had_rows_at = time.monotonic()
         self._retry_at = self._adopt_at = float("-inf")
+        self._reads = self._rounds_unread = 0
         self._unreadable_since: float | None = None
         self.adoptions: Final = deque[Adoption]()
         self.losses: Final = deque[Loss]()
@@ -162,16 +163,20 @@ class Spooler:
 
     def _heal_reading(self, now: float) -> None:
         """Let the publisher read again, or give up a file that cannot be read."""
-        error = self._outbox.read_error
+        outbox, error = self._outbox, self._outbox.read_error
+        # A round without an error says nothing: a disk may take longer than that to fail. Only a read that succeeded
+        # does, or that none was tried for long, as while the broker is away.
+        self._rounds_unread = 0 if error is not None or outbox.is_reading else self._rounds_unread + 1
+        if outbox.reads != self._reads or self._rounds_unread * TICK_S >= READ_PATIENCE_S:
+            self._reads, self._unreadable_since = outbox.reads, None
         if error is None:
-            self._unreadable_since = None
             return
         if self._unreadable_since is None:
             self._unreadable_since = now
         if isinstance(error, SpoolCorrupt) or now - self._unreadable_since >= READ_PATIENCE_S:
             self._lose(error)
-        self._outbox.read_error = None
-        self._outbox.bell.ring()
+        outbox.read_error = None
+        outbox.bell.ring()
 
     def _lose(self, error: SpoolUnavailable) -> None:
         """Go on without the present file; what was in it is lost and told."""

@@ -4,11 +4,24 @@ import time
 
 import pytest
 
+from gateway_service.errors import SpoolUnavailable
 from gateway_service.publisher import Outbox, Owner, Spool, Spooler
+from gateway_service.publisher.spooler import READ_PATIENCE_S, TICK_S
 from tests.support.publishing import make_envelope
 
 SIZE = make_envelope().size_bytes
 ALL = 10**9
+
+
+class SickSpool(Spool):
+    """A spool whose disk can be written and, while it is told so, not read."""
+
+    is_unreadable = False
+
+    def read(self, after, limit, limit_bytes):
+        if self.is_unreadable:
+            raise SpoolUnavailable("1-0.db", "disk I/O error")
+        return super().read(after, limit, limit_bytes)
 
 
 @pytest.fixture
@@ -17,7 +30,7 @@ def processes(tmp_path):
     made = []
 
     def make():
-        spool = Spool(tmp_path / "spool", ALL, Owner(num_shards=1, shard_ids=[0], service_shard_ids=[0]))
+        spool = SickSpool(tmp_path / "spool", ALL, Owner(num_shards=1, shard_ids=[0], service_shard_ids=[0]))
         outbox = Outbox(10 * SIZE, spool)
         outbox.open_session("a", 0)
         made.append(spool)
@@ -83,3 +96,54 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_publishe
     (adoption,) = spooler.adoptions
     assert (len(adoption.files), adoption.left) == (2, {unreadable.name})
     assert str(unreadable) in adoption.failure
+
+
+@pytest.fixture
+def sick(processes):
+    """An outbox with one dispatch, on a disk that cannot be read."""
+    spool, outbox, spooler = processes()
+    fill(outbox, 1, 1)
+    outbox.spooled(spool.append(outbox.take_to_spool(ALL)))
+    spool.is_unreadable = True
+    return spool, outbox, spooler
+
+
+def read_for(outbox, spooler, first_s, last_s, rounds_per_read):
+    """Let the publisher read, and fail, from one second to another; return when the file was given up."""
+    for number in range(int(first_s / TICK_S), int(last_s / TICK_S)):
+        if number % rounds_per_read == 0:
+            outbox.take(10, ALL)
+        spooler.work(number * TICK_S)
+        if spooler.losses:
+            return number * TICK_S
+    return None
+
+
+@pytest.mark.parametrize("rounds_per_read", [1, 2, 8])
+def test_a_disk_that_cannot_be_read_is_given_up_however_slowly_it_fails(sick, rounds_per_read):
+    _, outbox, spooler = sick
+
+    given_up_at = read_for(outbox, spooler, 0.0, 20.0, rounds_per_read)
+
+    assert READ_PATIENCE_S <= given_up_at <= READ_PATIENCE_S + rounds_per_read * TICK_S
+    assert outbox.counts("a").lost == 1
+
+
+def test_a_read_that_succeeds_makes_a_disk_healthy(sick):
+    spool, outbox, spooler = sick
+    read_for(outbox, spooler, 0.0, READ_PATIENCE_S, 2)
+    spool.is_unreadable = False
+    outbox.take(10, ALL)
+    outbox.rewind()
+    spool.is_unreadable = True
+
+    assert read_for(outbox, spooler, READ_PATIENCE_S, 2 * READ_PATIENCE_S, 2) is None
+
+
+def test_a_disk_that_nobody_read_for_long_is_not_given_up_at_the_next_failure(sick):
+    _, outbox, spooler = sick
+    read_for(outbox, spooler, 0.0, 1.0, 1)
+    for number in range(4, 200):  # the broker is away
+        spooler.work(number * TICK_S)
+
+    assert read_for(outbox, spooler, 50.0, 60.0, 2) is None
