@@ -1,6 +1,7 @@
 """What every SQLite file of the service has in common: how it is opened, its transactions, what its errors mean."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,18 @@ def open_file(
         connection.close()
         raise
     return connection
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return an absolute path, or of the folders above it the closest one that is there."""
+    return next(each for each in (path, *path.parents) if os.access(each, os.F_OK))
+
+
+def obstacle_to(folder: Path) -> str | None:
+    """Return why this user could not make or write a folder, and make nothing; None when it could."""
+    there = nearest_existing(folder)
+    is_writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return None if is_writable else f"{there} is no folder that this user may write"
 
 
 @contextlib.contextmanager

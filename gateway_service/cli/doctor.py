@@ -35,7 +35,7 @@ def doctor(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
     """Check settings, token, broker, state and clock.
 
     Prints one line for each check, and with each fault its cure. No shard connects and nothing is identified; the
-    broker gets the exchanges that a start declares, the state file is made if there is none.
+    broker gets the exchanges that a start declares; no file and no folder is made.
     """
     from gateway_service.doctor import examine, exit_code_of
 

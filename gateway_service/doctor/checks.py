@@ -1,12 +1,14 @@
 """The checks themselves: each asks what a start would ask."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway_service.doctor.findings import (
     Finding,
+    NotMade,
     broker_finding,
     clock_finding,
     num_shards_of,
@@ -20,10 +22,11 @@ from gateway_service.doctor.findings import (
     state_finding,
     token_finding,
 )
-from gateway_service.errors import BrokerUnavailable, ConfigurationError, GatewayServiceError
+from gateway_service.errors import BrokerUnavailable, ConfigurationError, GatewayServiceError, StateUnavailable
 from gateway_service.publisher import Origin, Room, SpoolFolder, make_link
 from gateway_service.settings import GatewayOptions, load_options
-from gateway_service.state import Namespace, bot_id_of, open_state
+from gateway_service.sqlite_file import obstacle_to
+from gateway_service.state import Namespace, bot_id_of, file_of, open_state
 from gateway_service.supervisor.gateway_info import GatewayInfo, Patience, fetch_gateway_info
 from gateway_service.supervisor.presence import PresenceProvider
 from gateway_service.supervisor.threads import call_in_thread
@@ -94,15 +97,21 @@ async def _try_broker(options: GatewayOptions) -> str | None:
         raise BrokerUnavailable(str(options.broker_url), f"no answer within {CHECK_TIMEOUT_S:g} s") from None
 
 
-async def _count_sessions(options: GatewayOptions, info: object) -> int | None:
-    """Open the store, write to it, and count the sessions that a start would resume; None: of which shards?"""
+async def _count_sessions(options: GatewayOptions, info: object) -> int | NotMade | None:
+    """Open the store, write to it, and count the sessions that a start would resume; None: of which shards?
+
+    A file that is not there is not made: it would be this user's, who need not be the one that the service runs as.
+    """
+    url = options.state_url.get_secret_value()
     shard_ids = shards_here(options, info)
     num_shards = num_shards_of(options, info)
 
-    def use() -> int | None:
-        state = open_state(
-            options.state_url.get_secret_value(), Namespace.of(options.token.get_secret_value(), num_shards or 1)
-        )
+    def use() -> int | NotMade | None:
+        if options.state_url.scheme == "sqlite" and not os.access(path := file_of(url).absolute(), os.F_OK):
+            if obstacle := obstacle_to(path.parent):
+                raise StateUnavailable(str(path), f"it cannot be made: {obstacle}")
+            return NotMade()
+        state = open_state(url, Namespace.of(options.token.get_secret_value(), num_shards or 1))
         try:
             state.save(())
             return None if shard_ids is None else sum(state.load(shard_id) is not None for shard_id in shard_ids)
@@ -113,12 +122,12 @@ async def _count_sessions(options: GatewayOptions, info: object) -> int | None:
 
 
 async def _try_spool(options: GatewayOptions) -> Room | None:
-    """Make the folder as a start does and look how much room its disk has; None when the spool is not used."""
+    """Look whether a start can make or use the folder, and how much room its disk has; None: the spool is not used."""
 
     def use() -> Room:
         folder = SpoolFolder(options.spool_folder.absolute() / bot_id_of(options.token.get_secret_value()))
-        with folder.locked():
-            return folder.room()
+        folder.try_lock()
+        return folder.room()
 
     return (
         await call_in_thread(use, name="doctor-spool", timeout_s=CHECK_TIMEOUT_S) if options.spool_max_bytes else None

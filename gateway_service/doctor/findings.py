@@ -38,6 +38,10 @@ class Finding:
     exit_code: int = EX_OK
 
 
+class NotMade:
+    """The state file is not there yet, and could be made."""
+
+
 def exit_code_of(findings: Sequence[Finding]) -> int:
     """Return the code for all findings together: a wrong setting outweighs an absent service."""
     codes = {finding.exit_code for finding in findings}
@@ -160,6 +164,9 @@ def state_finding(options: GatewayOptions, outcome: object) -> Finding:
         case int() | None:
             sessions = "" if outcome is None else f", {outcome} sessions to resume"
             return Finding(check="state", verdict="ok", message=f"{options.state_url} is writable{sessions}")
+        case NotMade():
+            message = f"{options.state_url} is not there yet; a start makes it"
+            return Finding(check="state", verdict="ok", message=message)
         case _:
             is_file = options.state_url.scheme == "sqlite"
             remedy = "make room, let this user write there" if is_file else "start Redis, check its user and password"

@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 
 from gateway_service.errors import SpoolUnavailable
 from gateway_service.publisher.spool_file import move_aside
+from gateway_service.sqlite_file import nearest_existing, obstacle_to
 
 # What stays free of the disk, a quarter of a small one; several processes write up to 4 MiB at once, and twice.
 RESERVE_BYTES: Final = 32 * 1024 * 1024
 _DAMAGED: Final = ".damaged-"
+_LOCK: Final = ".lock"
 
 
 class Room(NamedTuple):
@@ -39,7 +41,7 @@ class SpoolFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             reason = f"it cannot be made or written: {exc.strerror}: {exc.filename}"
             raise SpoolUnavailable(str(self.path), reason) from exc
@@ -48,6 +50,18 @@ class SpoolFolder:
             yield
         finally:
             os.close(descriptor)
+
+    def try_lock(self) -> None:
+        """Find out whether :meth:`locked` would succeed, and make nothing, which would be this user's.
+
+        Raises:
+            SpoolUnavailable: The folder cannot be made or written.
+        """
+        if os.access(self.path / _LOCK, os.F_OK):
+            with self.locked():
+                return
+        if obstacle := obstacle_to(self.path):
+            raise SpoolUnavailable(str(self.path), f"it cannot be made or written: {obstacle}")
 
     def files(self) -> list[Path]:
         """Return the files of all processes, the one that was written last at the end."""
@@ -63,9 +77,8 @@ class SpoolFolder:
 
     def room(self) -> Room:
         """Look at the disk, also of a folder that is yet to be made."""
-        there = next(each for each in (self.path, *self.path.parents) if each.exists())
         try:
-            disk = os.statvfs(there)
+            disk = os.statvfs(nearest_existing(self.path))
         except OSError:
             return Room(0, 0)  # whoever writes will learn why
         return Room(disk.f_bavail * disk.f_frsize, min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // 4))

@@ -31,6 +31,7 @@ __all__ = [
     "State",
     "Taken",
     "bot_id_of",
+    "file_of",
     "open_state",
 ]
 
@@ -56,11 +57,21 @@ def open_state(url: str, namespace: Namespace, *, may_be_new: bool = True) -> St
         from gateway_service.state.redis import RedisState
 
         return RedisState(url, namespace)
+    path = file_of(url)
+    if not (may_be_new or path.exists()):
+        raise StateUnavailable(str(path), "there is no such file; call this in the folder of the service")
+    from gateway_service.state.sqlite import SqliteState
+
+    return SqliteState(path, namespace)
+
+
+def file_of(url: str) -> Path:
+    """Return the file that a URL of SQLite names.
+
+    Raises:
+        ConfigurationError: The URL is of no known form.
+    """
     path = url.removeprefix(_SQLITE_PREFIX)
     if path in {url, "", "/"} or "?" in path:
         raise ConfigurationError("state_url: must be redis://host:6379/0, or sqlite:/// and a path, without a query")
-    if not (may_be_new or Path(path).exists()):
-        raise StateUnavailable(path, "there is no such file; call this in the folder of the service")
-    from gateway_service.state.sqlite import SqliteState
-
-    return SqliteState(Path(path), namespace)
+    return Path(path)

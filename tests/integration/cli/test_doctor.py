@@ -10,6 +10,7 @@ import pytest
 from gateway_service.doctor import examine
 from gateway_service.errors import EX_OK, EX_UNAVAILABLE
 from gateway_service.simulator import Simulator, SimulatorConfig
+from gateway_service.state import Namespace, open_state
 from tests.support.secrecy import seen
 
 
@@ -58,8 +59,32 @@ async def test_the_spool_is_tried_where_it_is(env, tmp_path):
     [found] = [each for each in await examine({}, env, None) if each.check == "spool"]
 
     assert (found.verdict, found.exit_code) == ("fail", EX_UNAVAILABLE)
-    assert f"it cannot be made or written: Not a directory: {tmp_path}/spool/" in found.message
+    assert f"it cannot be made or written: {tmp_path}/spool is no folder that this user may write" in found.message
     assert (await verdicts({**env, "GATEWAY_SPOOL_MAX_BYTES": "0"}))["spool"] == "ok"
+
+
+async def test_nothing_is_made_that_would_be_of_another_user_than_the_service(env, tmp_path):
+    there = {**env, "GATEWAY_STATE_URL": f"sqlite:///{tmp_path}/.gateway/state.db"}
+    there["GATEWAY_SPOOL_DIR"] = str(tmp_path / ".gateway/spool")
+
+    found = await examine({}, there, None)
+
+    assert {finding.verdict for finding in found} == {"ok"}
+    assert f"{tmp_path}/.gateway/state.db is not there yet; a start makes it" in str(found)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_state_file_is_tried_that_is_there(env, tmp_path):
+    open_state(env["GATEWAY_STATE_URL"], Namespace.of(env["DISCORD_TOKEN"], 2)).close()
+    (state,) = [each for each in await examine({}, env, None) if each.check == "state"]
+
+    assert state.message.endswith("/state.db is writable, 0 sessions to resume")
+
+    folder = f"sqlite:///{tmp_path}/state.db/state.db"
+    (state,) = [each for each in await examine({}, {**env, "GATEWAY_STATE_URL": folder}, None) if each.check == "state"]
+
+    assert state.exit_code == EX_UNAVAILABLE
+    assert f"it cannot be made: {tmp_path}/state.db is no folder that this user may write" in state.message
 
 
 async def test_a_wrong_token_does_not_hide_the_state_of_the_rest(env):

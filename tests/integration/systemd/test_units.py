@@ -1,5 +1,6 @@
 """The units of deploy/systemd: systemd takes them, their commands are commands, and they may do little."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from gateway_service.cli.worker import worker
 from gateway_service.errors import EX_CONFIG, EX_USAGE
 
 UNITS = sorted((Path(__file__).parents[3] / "deploy/systemd").glob("*.service"))
+PAGE = Path(__file__).parents[3] / "docs/deploying.md"
 PROGRAM = "/opt/gateway-service/bin/gateway-service"
 MAX_EXPOSURE = 2.0  # of 10: what systemd calls OK
 
@@ -59,6 +61,27 @@ def test_workers_get_longer_to_stop_than_they_take():
 
     assert program == PROGRAM
     assert given.params["grace_s"] + 10 <= float(lines_of(unit, "TimeoutStopSec")[0])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("/usr/bin/id -un", {"nobody"}),
+        ("/usr/bin/env", {"DISCORD_TOKEN=abc.def.ghi", 'GATEWAY_PRESENCE={"status": "idle"}'}),
+    ],
+    ids=["user", "variables"],
+)
+def test_what_the_page_tells_to_type_runs_as_the_user_of_the_service_with_its_settings(program, expected, tmp_path):
+    (block,) = re.findall(r"```sh\n((?:(?!```).)*runuser.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "discord-token").write_text("abc.def.ghi\n")
+    (tmp_path / "gateway.env").write_text("""GATEWAY_PRESENCE='{"status": "idle"}'\n""")
+    typed = block.replace(f"{PROGRAM} doctor", program).replace("-u gateway-service", "-u nobody")
+    typed = typed.replace("/var/lib/gateway-service", str(tmp_path)).replace("/etc/gateway-service", str(tmp_path))
+
+    done = subprocess.run(["sh", "-euc", typed], capture_output=True, text=True, check=True)
+
+    assert expected <= set(done.stdout.splitlines())
 
 
 def test_no_unit_has_a_secret_in_it():

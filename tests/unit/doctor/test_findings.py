@@ -4,6 +4,7 @@ import pytest
 
 from gateway_service.doctor.findings import (
     Finding,
+    NotMade,
     broker_finding,
     clock_finding,
     exit_code_of,
@@ -119,6 +120,7 @@ def test_the_broker_is_shown_without_its_password():
     ("outcome", "expected"),
     [
         (3, ("state", "ok", EX_OK)),
+        (NotMade(), ("state", "ok", EX_OK)),
         (StateUnavailable("/x", "the disk is full"), ("state", "fail", EX_UNAVAILABLE)),
         (ConfigurationError("state_url: bad"), ("state", "fail", EX_CONFIG)),
         (TimeoutError(), ("state", "fail", EX_UNAVAILABLE)),
@@ -130,7 +132,11 @@ def test_the_state_is_judged_by_what_writing_gave(outcome, expected):
 
 @pytest.mark.parametrize(
     ("outcome", "message"),
-    [(2, "sqlite:////x is writable, 2 sessions to resume"), (None, "sqlite:////x is writable")],
+    [
+        (2, "sqlite:////x is writable, 2 sessions to resume"),
+        (None, "sqlite:////x is writable"),
+        (NotMade(), "sqlite:////x is not there yet; a start makes it"),
+    ],
 )
 def test_sessions_are_counted_where_the_shards_are_known(outcome, message):
     assert state_finding(options(state_url="sqlite:////x"), outcome).message == message
