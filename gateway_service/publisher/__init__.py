@@ -1,8 +1,9 @@
 """Publishing: from the outbox of a shard process to the broker, confirmed, in order, never lost."""
 
-from gateway_service.publisher.account import Counts, Loss
+from gateway_service.publisher.account import Counts
 from gateway_service.publisher.envelope import Envelope, Origin
 from gateway_service.publisher.links import make_link
+from gateway_service.publisher.loss import Loss
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.ports import Link, Receipts
 from gateway_service.publisher.rungs import Rung, rung_of

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from gateway_service.publisher.envelope import Envelope
+from gateway_service.publisher.loss import Loss
 from gateway_service.publisher.spool_file import Rows
 
 
@@ -48,18 +49,6 @@ class Counts:
         return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
-    """Dispatches of one session that were on disk and are not any more."""
-
-    session: str
-    count: int
-    first_seq: int
-    last_seq: int
-    oldest_at: float
-    """UNIX seconds at which the first of them was received."""
-
-
 @dataclass(slots=True)
 class Account:
     """One session's dispatches that are not safe yet, oldest first, and the count of all the others."""
@@ -88,9 +77,13 @@ class Account:
     spooled_from: int = 0
     spooled_to: int = 0
     """The first and the last sequence on disk."""
+    kept: list[Envelope] = field(default_factory=list)
+    """In flight and in memory alone, though ``published_seq`` has passed them: the disk lost them after that."""
 
     def advance(self) -> None:
         """Move ``published_seq`` over everything that is safe at the old end: confirmed, or fsynced on disk."""
+        if self.kept:
+            self.kept = [each for each in self.kept if not each.is_confirmed and not each.row]
         pending = self.open
         while pending:
             first = pending[0]
@@ -135,18 +128,21 @@ class Account:
 
     def lose_spool(self) -> None:
         """Count what was on disk, and on no other place, as lost."""
+        in_order = set(map(id, self.open.copy()))  # which the receiving side adds to; these hold the watermark back
+        self.kept = [each for each in self.kept if id(each) not in in_order]
         self.lost += self.spooled
         self.spooled = self.spooled_bytes = 0
 
     def keep_in_memory(self, envelope: Envelope) -> None:
-        """Count an envelope that is on disk and in flight as in flight: its disk is lost."""
+        """Count an envelope that is on disk and in flight as in flight: its disk is lost, see :meth:`lose_spool`."""
         self.spooled -= 1
         self.spooled_bytes -= envelope.size_bytes
         envelope.row = 0
+        self.kept.append(envelope)
 
     @property
     def is_over(self) -> bool:
-        return self.is_closed and not self.open and not self.spooled
+        return self.is_closed and not (self.open or self.spooled or self.kept)
 
     @property
     def pending(self) -> int:
@@ -157,6 +153,7 @@ class Account:
     def counts(self) -> Counts:
         # Confirmed numbers first: the receiving side adds to its own meanwhile, and pending must not be negative.
         released_bytes, pending, first = self.released_bytes, self.pending, self._first_in_memory()
+        since = [self.spooled_at] * bool(self.spooled) + ([first.received_at] if first is not None else [])
         return Counts(
             received=self.received,
             adopted=self.adopted,
@@ -172,11 +169,11 @@ class Account:
             spooled_bytes=self.spooled_bytes,
             spooled_from=self.spooled_from,
             spooled_to=self.spooled_to,
-            oldest_at=self.spooled_at if self.spooled else None if first is None else first.received_at,
+            oldest_at=min(since, default=None),
         )
 
     def safe_counts(self) -> Counts:
-        """Return the numbers of everything up to ``published_seq``: none of it is in memory alone."""
+        """Return the numbers of everything up to ``published_seq``: of it only ``kept`` is in memory alone."""
         counts = self.counts()
         if not self.open:
             return counts
@@ -194,11 +191,13 @@ class Account:
             filtered=counts.filtered - filtered,
             given_up=counts.given_up - given_up,
             spooled=counts.spooled - on_disk,
-            pending=0,
-            pending_from=0,
+            pending=len(self.kept),
+            pending_from=counts.pending_from if self.kept else 0,
         )
 
     def _first_in_memory(self) -> Envelope | None:
+        if self.kept:
+            return min(self.kept, key=lambda each: each.seq)
         first = self.open[0] if self.open else None  # `advance` leaves one there that is not safe
         return first if isinstance(first, Envelope) else None
 

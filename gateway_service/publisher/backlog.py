@@ -6,9 +6,10 @@ from threading import Lock
 from typing import Final
 
 from gateway_service.errors import SpoolUnavailable
-from gateway_service.publisher.account import Account, Accounts, Loss
+from gateway_service.publisher.account import Account, Accounts
 from gateway_service.publisher.bell import Bell
 from gateway_service.publisher.envelope import Envelope
+from gateway_service.publisher.loss import Loss
 from gateway_service.publisher.spool import Spool
 from gateway_service.publisher.spool_file import Rows
 

@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import Final
 
 from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
-from gateway_service.publisher.account import Loss
+from gateway_service.publisher.loss import Loss
 from gateway_service.publisher.outbox import Outbox
 from gateway_service.publisher.rungs import should_spool
 from gateway_service.publisher.spool import Adoption, Spool
@@ -180,6 +180,7 @@ class Spooler:
 
     def _lose(self, error: SpoolUnavailable) -> None:
         """Go on without the present file; what was in it is lost and told."""
+        self._unreadable_since = None
         path = self._spool.set_aside()
         losses = self._outbox.spool_lost()
         self.losses.extend(losses)

@@ -115,6 +115,8 @@ class SpoolingMachine(OutboxMachine):
         self.outbox = Outbox(10**9, self.spool)
         self.on_disk = set()
         self.writing = None
+        self.lost = set()
+        self.passed = set()
         for session in self.next_seq:
             self.outbox.open_session(session, 0)
 
@@ -141,10 +143,30 @@ class SpoolingMachine(OutboxMachine):
         self.spool.delete(sizes)
         self.outbox.deleted(sizes)
 
+    @precondition(lambda self: self.writing is None)
+    @rule()
+    def lose_the_file(self):
+        with self.outbox._lock:
+            in_memory = {(each.session, each.seq) for each in (*self.outbox._again, *self.outbox._taken)}
+        self.spool.set_aside()
+        self.outbox.spool_lost()
+        self.lost |= self.on_disk - self.confirmed - in_memory
+        self.on_disk.clear()
+        self.passed |= {(each, seq) for each in "ab" for seq in range(1, self.outbox.published_seq(each) + 1)}
+
+    @invariant()
+    def what_is_stored_balances(self):
+        for session in self.next_seq:
+            seq, safe = self.outbox.safe_counts(session)
+            parts = (safe.published, safe.filtered, safe.given_up, safe.spooled, safe.lost, safe.pending)
+            assert sum(parts) == safe.received == seq
+            assert min(parts) >= 0
+
     @invariant()
     def watermark_is_the_highest_contiguous_confirmed(self):
         for session, next_seq in self.next_seq.items():
-            done = {seq for owner, seq in self.confirmed | self.skipped | self.on_disk if owner == session}
+            safe = self.confirmed | self.skipped | self.on_disk | self.lost | self.passed
+            done = {seq for owner, seq in safe if owner == session}
             expected = next(seq for seq in range(next_seq) if seq + 1 not in done)
             assert self.outbox.published_seq(session) == expected
 
@@ -153,7 +175,8 @@ class SpoolingMachine(OutboxMachine):
         accepted = sum(self.next_seq.values()) - len(self.next_seq)
         counts = self.outbox.counts()
         assert counts.spooled == len(self.on_disk - self.confirmed)
-        assert counts.pending + counts.spooled == accepted - len(self.confirmed) - len(self.skipped)
+        assert counts.pending + counts.spooled == accepted - len(self.confirmed) - len(self.skipped) - counts.lost
+        assert counts.lost == len(self.lost)
         assert self.outbox.in_flight == len(self.in_flight)
         assert counts.pending_bytes == self.outbox.pending_bytes >= 0
 

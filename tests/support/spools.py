@@ -53,6 +53,10 @@ class MemorySpool:
         for row in sizes:
             del self._rows[row]
 
+    def set_aside(self):
+        """Lose everything, as a damaged file does."""
+        self._rows.clear()
+
     def _check(self):
         if self.is_broken:
             raise SpoolUnavailable("memory", "it is broken")

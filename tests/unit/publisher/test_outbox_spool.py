@@ -189,6 +189,74 @@ def test_what_a_damaged_file_had_is_lost_and_counted_and_the_rest_goes_on(outbox
     assert (counts.received, counts.published, counts.lost, counts.pending) == (6, 2, 4, 0)
 
 
+def lose_file(outbox, spool):
+    spool.set_aside()
+    return outbox.spool_lost()
+
+
+def test_what_is_in_flight_of_a_session_that_is_over_outlives_its_file(outbox, spool):
+    in_flight = outbox.take(10, ALL)
+    write(outbox, spool)
+    outbox.close_session("a")
+
+    losses = lose_file(outbox, spool)
+    outbox.confirm(in_flight)
+
+    assert (losses, outbox.is_empty) == ([], True)
+    ((session, counts),) = outbox.finished()
+    assert (session, counts.published, counts.pending, counts.lost) == ("a", 5, 0, 0)
+
+
+def test_what_is_in_flight_of_what_was_taken_over_outlives_its_file(spool):
+    spool.append([make_envelope(seq, session="before") for seq in (7, 8)])
+    outbox = Outbox(ALL, spool)
+    outbox.adopt([rows_of("before", 7, 8)], spool.last_row)
+    in_flight = outbox.take(1, ALL)
+
+    (loss,) = lose_file(outbox, spool)
+    outbox.confirm(in_flight)
+
+    assert (loss.count, outbox.is_empty, outbox.counts().published) == (1, True, 1)
+
+
+def test_what_a_lost_file_leaves_in_memory_alone_is_not_called_done(outbox, spool):
+    in_flight = outbox.take(2, ALL)
+    write(outbox, spool)
+    outbox.put(make_envelope(6, session="a"))
+    lose_file(outbox, spool)
+
+    seq, counts = outbox.safe_counts("a")
+    outbox.confirm(in_flight)
+    _, later = outbox.safe_counts("a")
+
+    assert (seq, counts.received, counts.lost, counts.pending, counts.pending_from) == (5, 5, 3, 2, 1)
+    assert (later.received, later.published, later.lost, later.pending, later.pending_from) == (5, 2, 3, 0, 0)
+
+
+def test_what_a_lost_file_leaves_in_memory_alone_is_safe_in_the_next_one(outbox, spool):
+    outbox.take(2, ALL)
+    write(outbox, spool)
+    lose_file(outbox, spool)
+
+    write(outbox, spool)
+    outbox.put(make_envelope(6, session="a"))
+    _, counts = outbox.safe_counts("a")
+
+    assert (counts.pending, counts.spooled, counts.lost) == (0, 2, 3)
+
+
+def test_the_oldest_of_all_is_what_a_lost_file_leaves_in_memory(spool):
+    outbox = Outbox(ALL, spool)
+    for seq in (1, 2):
+        outbox.put(make_envelope(seq, session="a", received_at=float(seq)))
+    outbox.take(1, ALL)
+    write(outbox, spool)
+    lose_file(outbox, spool)
+    outbox.put(make_envelope(3, session="a", received_at=3.0))
+
+    assert (outbox.counts("a").oldest_at, outbox.counts("a").pending_from) == (1.0, 1)
+
+
 def test_memory_and_disk_have_settled_when_both_have_room(outbox, spool):
     spool.max_bytes = 4 * SIZE
     write(outbox, spool)

@@ -129,6 +129,16 @@ def test_a_disk_that_cannot_be_read_is_given_up_however_slowly_it_fails(sick, ro
     assert outbox.counts("a").lost == 1
 
 
+def test_the_file_begun_after_one_that_was_given_up_has_the_same_patience(sick):
+    spool, outbox, spooler = sick
+    given_up_at = read_for(outbox, spooler, 0.0, 20.0, 1)
+    spooler.losses.clear()
+    fill(outbox, 2, 2)
+    outbox.spooled(spool.append(outbox.take_to_spool(ALL)))
+
+    assert read_for(outbox, spooler, given_up_at + TICK_S, given_up_at + READ_PATIENCE_S, 1) is None
+
+
 def test_a_read_that_succeeds_makes_a_disk_healthy(sick):
     spool, outbox, spooler = sick
     read_for(outbox, spooler, 0.0, READ_PATIENCE_S, 2)

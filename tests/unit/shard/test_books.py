@@ -228,6 +228,23 @@ def test_a_file_damaged_in_use_is_a_gap():
     assert (process.now().lost, process.now().faults()) == (4, ())
 
 
+def test_what_a_lost_file_left_in_memory_is_a_gap_when_the_process_dies():
+    killed = Process()
+    killed.receive(3)
+    killed.outbox.take(2, ALL)
+    killed.to_disk()
+    for loss in killed.outbox.spool_lost():
+        killed.books.lost(loss, NOW)
+    killed.receive(1)
+    stored = killed.saved()
+
+    process = Process([stored], seq=stored.seq)
+
+    assert (stored.seq, stored.in_flight, stored.lost, stored.faults()) == (3, 2, 1, ())
+    assert 1 in [gap["first_seq"] for gap in process.gaps()]
+    assert (process.now().lost, process.now().faults()) == (3, ())
+
+
 def test_a_loss_of_a_session_without_a_book_is_passed_over():
     Process().books.lost(Loss(session="unknown", count=1, first_seq=1, last_seq=1, oldest_at=NOW), NOW)
 
