@@ -244,7 +244,8 @@ class Backlog:
                 if envelope.row and not envelope.is_confirmed:
                     self._by_session[envelope.session].keep_in_memory(envelope)
             self._settled.clear()
-            self._num_spooled = self._last_row = self._sent_row = 0
+            self._num_spooled = 0
+            self._sent_row = self._last_row  # rows never go back: those in flight, confirmed or not, keep their numbers
             return self._accounts.lose_spool()
 
     # What they share.

@@ -198,7 +198,7 @@ class Spool:
         """Move the file of this process away because it turned out to be damaged; return where it is now."""
         with self._lock:
             file, self._file = self._file, None
-            self.rows = self.size_bytes = self.last_row = 0
+            self.rows = self.size_bytes = 0
             if file is None:
                 return None
             file.close()

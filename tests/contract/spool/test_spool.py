@@ -63,6 +63,14 @@ def test_deleted_rows_are_gone_and_their_numbers_never_come_again(spool):
     assert spool.append([make_envelope(3)])[0] > rows[-1]
 
 
+def test_the_numbers_of_a_lost_file_never_come_again(spool):
+    rows = spool.append([make_envelope(1), make_envelope(2)])
+    spool.set_aside()
+
+    assert (spool.rows, spool.size_bytes, spool.read(0, 10, ALL)) == (0, 0, [])
+    assert spool.append([make_envelope(3)])[0] > rows[-1]
+
+
 def test_it_counts_what_it_holds(spool):
     spool.append([make_envelope(1), make_envelope(2)])
 

@@ -157,3 +157,20 @@ def test_a_disk_that_nobody_read_for_long_is_not_given_up_at_the_next_failure(si
         spooler.work(number * TICK_S)
 
     assert read_for(outbox, spooler, 50.0, 60.0, 2) is None
+
+
+def test_a_file_begun_after_a_lost_one_is_read_from_its_first_row(processes):
+    spool, outbox, _ = processes()
+    fill(outbox, 1, 3)
+    first, *others = outbox.take(3, ALL)
+    outbox.spooled(spool.append(outbox.take_to_spool(ALL)))
+    outbox.confirm(others)  # out of order, so that they are known by their rows until the first is confirmed
+    spool.set_aside()
+    outbox.spool_lost()
+    fill(outbox, 4, 6)
+    outbox.spooled(spool.append(outbox.take_to_spool(ALL)))
+
+    taken = outbox.take(10, ALL)
+    outbox.confirm([first, *taken])
+
+    assert ([each.seq for each in taken], outbox.is_empty) == ([4, 5, 6], True)
