@@ -11,7 +11,7 @@ from gateway_service.state.limits import HELD_S, LEDGERS_KEPT, MAX_IDENTIFIES, r
 from gateway_service.state.namespace import Namespace
 from gateway_service.state.ports import Forgotten, IdentifyRecord, KeyBusy, Outdated, PermitAnswer, Taken
 from gateway_service.state.redis_claims import RedisClaims
-from gateway_service.state.redis_scripts import IDENTIFIES, RESTORE, SAVE, TAKE, USED
+from gateway_service.state.redis_scripts import IDENTIFIES, OPEN, RESTORE, SAVE, TAKE, USED
 from gateway_service.state.redis_server import RedisServer
 
 _DAY_S: Final = 86_400.0
@@ -42,9 +42,8 @@ class RedisState:
         self._restore = self._server.script(RESTORE)
         self._used = self._server.script(USED)
         self._claims = RedisClaims(self._server, self._key("claim", namespace.num_shards, ""))
-        with self._server.opening() as client:
-            client.set(self._key("epoch"), uuid.uuid4().hex, nx=True, px=_ms(SESSION_LIFE_S))
-            self._epoch = client.get(self._key("epoch"))
+        with self._server.opening():
+            [self._epoch] = self._checked(self._server.script(OPEN), [], [], epoch=b"")
 
     def load(self, shard_id: int) -> Session | None:
         with self._server.in_use() as client:
@@ -133,16 +132,17 @@ class RedisState:
 
     def _run(self, script: Any, keys: Iterable[str], args: Iterable[object]) -> list[Any]:
         """Call a script that begins with the check of the epoch; return what it answers behind it."""
-        check = (self._epoch, uuid.uuid4().hex, _ms(SESSION_LIFE_S), _us(IDENTIFY_SPACING_S), _us(HELD_S))
         answer: list[Any]
         with self._server.in_use():
-            epoch, *answer = script(
-                keys=[self._key("epoch"), self._key("permits"), *map(self._key, keys)], args=[*check, *args]
-            )
+            epoch, *answer = self._checked(script, keys, args, epoch=self._epoch)
         if epoch != self._epoch:
             self._epoch = epoch
             raise self._server.lost()
         return answer
+
+    def _checked(self, script: Any, keys: Iterable[str], args: Iterable[object], *, epoch: bytes) -> Any:
+        check = (epoch, uuid.uuid4().hex, _ms(SESSION_LIFE_S), _us(IDENTIFY_SPACING_S), _us(HELD_S))
+        return script(keys=[self._key("epoch"), self._key("permits"), *map(self._key, keys)], args=[*check, *args])
 
     def _row_of(self, ledger: SessionLedger) -> tuple[Any, ...]:
         name = f"{ledger.num_shards}:{ledger.shard_id}"

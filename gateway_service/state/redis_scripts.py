@@ -8,14 +8,15 @@ _NOW: Final = """
     local function whole(number) return string.format('%.0f', number) end
 """
 
-# KEYS: epoch, permits. ARGV: the epoch that the caller knows, a new one, its life (ms), spacing (us), for how long a
-# key may be taken (us). Returns the epoch of the server alone when it lost what it had. Then nobody gets a permit until
-# all services have noticed, which they do within the spacing, and have written their permits again.
+# KEYS: epoch, permits. ARGV: the epoch that the caller knows, empty when it knows none; a new one, its life (ms),
+# spacing (us), for how long a key may be taken (us). Returns the epoch of the server alone when it has nothing, or lost
+# what the caller knew of. Then nobody gets a permit until all services have noticed, which they do within the spacing,
+# and have written their permits again. A server that never had anything looks the same.
 _EPOCH: Final = (
     _NOW
     + """
     local epoch, held_us = redis.call('GET', KEYS[1]), tonumber(ARGV[5])
-    if epoch ~= ARGV[1] then
+    if not epoch or (ARGV[1] ~= '' and epoch ~= ARGV[1]) then
         if not epoch then
             epoch = ARGV[2]
             redis.call('SET', KEYS[1], epoch, 'PX', ARGV[3])
@@ -26,6 +27,9 @@ _EPOCH: Final = (
     end
 """
 )
+
+# KEYS: epoch, permits. ARGV: as above, with no epoch.
+OPEN: Final = _EPOCH + "    return {epoch}\n"
 
 # KEYS: epoch, permits. ARGV: as above; then life of ledgers (ms), number of sessions, of forgotten ones, of ledgers;
 # then for each session its key, permit, id, sequence and text; for each forgotten one its key and permit; for each

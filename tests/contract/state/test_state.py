@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.guilds import GuildSnapshot
@@ -297,4 +298,6 @@ class TestRedis(StateContract):
 
     def open(self, namespace):
         self.opened.append(open_state(self.url, namespace))
+        with redis.Redis.from_url(self.url) as client:  # as if everybody had had the time to notice that it is new
+            client.zrem(f"gateway:{{{namespace.bot_id}}}:permits", "all")
         return self.opened[-1]

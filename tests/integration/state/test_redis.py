@@ -39,7 +39,12 @@ def keys(valkey_url):
         yield client
 
 
+def forget_the_wait_of_a_new_server(keys):
+    keys.zrem("gateway:{100}:permits", "all")
+
+
 def test_every_key_is_of_its_bot_and_lives_as_long_as_documented(state, keys):
+    forget_the_wait_of_a_new_server(keys)
     state.save([SESSION], ledgers=[LEDGER])
     state.take_permit(3, max_concurrency=1, known=0)
     state.desire({"presence:0": "{}"})
@@ -65,6 +70,7 @@ def test_every_key_is_of_its_bot_and_lives_as_long_as_documented(state, keys):
 
 
 def test_a_use_keeps_the_key_known_for_as_long_as_it_is_taken(state, keys):
+    forget_the_wait_of_a_new_server(keys)
     state.permit_used(3, state.take_permit(3, max_concurrency=1, known=0).number)
 
     assert 0 < keys.pttl("gateway:{100}:permits") <= HELD_S * 1000
@@ -88,7 +94,8 @@ def test_a_server_that_lost_everything_is_told_so_that_everything_is_written_aga
             assert each.save([SESSION]) == frozenset()
 
 
-def test_who_only_asks_for_permits_is_told_as_well_that_a_server_lost_everything(state, valkey):
+def test_who_only_asks_for_permits_is_told_as_well_that_a_server_lost_everything(state, keys, valkey):
+    forget_the_wait_of_a_new_server(keys)
     taken = state.take_permit(3, max_concurrency=1, known=0)
     valkey.flush()
 
@@ -112,6 +119,24 @@ def test_a_server_that_lost_everything_gives_no_permit_before_all_have_noticed(s
     assert 0 < busy.for_s <= IDENTIFY_SPACING_S
 
 
+def test_whoever_opens_first_what_lost_everything_gets_no_permit_before_all_have_noticed(state, valkey, valkey_url):
+    valkey.flush()
+    with closing(open_state(valkey_url, BOT)) as newcomer:
+        assert list(newcomer.identifies()) == []
+        busy = newcomer.take_permit(3, max_concurrency=16, known=0)
+
+        assert IDENTIFY_SPACING_S - 1 < busy.for_s <= IDENTIFY_SPACING_S
+        with pytest.raises(StateUnavailable, match="it lost what it had"):
+            state.identifies()
+
+
+@pytest.mark.usefixtures("state")
+def test_opening_what_others_have_open_makes_nobody_wait(keys, valkey_url):
+    forget_the_wait_of_a_new_server(keys)
+    with closing(open_state(valkey_url, BOT)) as newcomer:
+        assert newcomer.take_permit(3, max_concurrency=1, known=0).number
+
+
 def test_a_server_that_is_away_is_told_and_nothing_else_is_needed_when_it_is_back(state, valkey):
     valkey.stop()
     with pytest.raises(StateUnavailable, match=r"redis://127\.0\.0\.1:\d+/0 is not available: .*refused"):
@@ -128,6 +153,7 @@ def test_a_session_that_cannot_be_read_is_as_good_as_none(state, keys):
 
 
 def test_a_clock_that_was_set_back_keeps_no_key_taken(state, keys):
+    forget_the_wait_of_a_new_server(keys)
     taken = state.take_permit(3, max_concurrency=1, known=0)
     keys.zincrby("gateway:{100}:permits", 86_400e6, f"3:{taken.number}")
 
