@@ -49,7 +49,7 @@ def open_state(url: str, namespace: Namespace, *, may_be_new: bool = True) -> St
         may_be_new: Make a file that is not there yet.
 
     Raises:
-        ConfigurationError: The URL is of no known form.
+        ConfigurationError: The URL is of no known form, or names a node of a Redis Cluster.
         StateUnavailable: The store cannot be read or written.
     """
     # Imported here so that a process loads the client of its own store only.

@@ -72,7 +72,7 @@ def open_once(url: str) -> Once:
         url: ``sqlite:///path`` for the processes of one host, ``redis://…`` or ``rediss://…`` for many hosts.
 
     Raises:
-        ConfigurationError: The URL is of no known form.
+        ConfigurationError: The URL is of no known form, or names a node of a Redis Cluster.
         StateUnavailable: The store cannot be used now.
     """
     # Imported here so that a process loads the client of its own store only.

@@ -29,7 +29,7 @@ class RedisState:
         """Make a client and ask the server whether it is there.
 
         Raises:
-            ConfigurationError: The URL cannot be used.
+            ConfigurationError: The URL cannot be used, or names a node of a Redis Cluster.
             StateUnavailable: The server does not answer or refuses us.
         """
         self._server = RedisServer(url, "state_url")

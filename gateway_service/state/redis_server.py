@@ -1,14 +1,14 @@
 """One Redis or Valkey server as our stores use it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from gateway_service.errors import ConfigurationError, StateUnavailable
+from gateway_service.errors import ConfigurationError, GatewayServiceError, StateUnavailable
 from gateway_service.settings.urls import as_redis_py_reads_it, masked
 
 # A drain may have to wait for a server that does not answer twice, inside its ten seconds.
@@ -29,6 +29,7 @@ class RedisServer:
             ConfigurationError: The URL cannot be used.
         """
         self._where = masked(url)
+        self._setting = setting
         try:
             self.client = redis.Redis.from_url(
                 as_redis_py_reads_it(url),
@@ -58,14 +59,25 @@ class RedisServer:
         """Give the client for the first calls; if they fail, it is closed.
 
         Raises:
+            ConfigurationError: The server is a node of a Redis Cluster.
             StateUnavailable: The server cannot be used now.
         """
         try:
             with self.in_use() as client:
+                self._look_at(client)
                 yield client
-        except StateUnavailable:
+        except GatewayServiceError:
             self.close()
             raise
+
+    def _look_at(self, client: redis.Redis) -> None:
+        # Managed servers and proxies may refuse the question. Then nothing is known, and it is used as it is.
+        with suppress(redis.ResponseError):
+            if client.info().get("cluster_enabled"):
+                raise ConfigurationError(
+                    f"{self._setting}: {self._where} is a node of a Redis Cluster, which cannot be used; "
+                    f"name a server with cluster-enabled no (GATEWAY_{self._setting.upper()})"
+                )
 
     def lost(self) -> StateUnavailable:
         """Return what tells that the server has nothing any more of what was written."""

@@ -6,13 +6,17 @@ from dataclasses import replace
 import pytest
 import redis
 
-from gateway_service.errors import StateUnavailable
+from gateway_service.embedded import find_valkey_server
+from gateway_service.embedded.broker import answer_to
+from gateway_service.embedded.process import ServerProcess, free_port
+from gateway_service.errors import ConfigurationError, StateUnavailable
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S
 from gateway_service.protocol.guilds import GuildSnapshot
 from gateway_service.protocol.ledger import SessionLedger
 from gateway_service.protocol.session import Session
 from gateway_service.state import Namespace, open_state
 from gateway_service.state.limits import HELD_S
+from gateway_service.state.once import open_once
 from gateway_service.state.redis import IDENTIFIES_LIFE_S, LEDGER_LIFE_S, SESSION_LIFE_S
 from gateway_service.state.redis_claims import CLAIM_LIFE_S, RedisClaims
 from gateway_service.state.redis_server import RedisServer
@@ -211,6 +215,34 @@ def test_a_password_that_the_server_refuses_is_not_shown(valkey_url):
         open_state(valkey_url.replace("//", "//me:hunter22@"), BOT)
 
     assert "hunter22" not in str(failure.value)
+
+
+def test_a_user_who_may_not_ask_what_server_it_is_can_use_it(keys, valkey_url):
+    keys.acl_setuser("limited", enabled=True, passwords=["+hunter22"], keys=["*"], commands=["+@all", "-info"])
+    try:
+        with closing(open_state(valkey_url.replace("//", "//limited:hunter22@"), BOT)) as state:
+            assert state.save([SESSION]) == frozenset()
+    finally:
+        keys.acl_deluser("limited")
+
+
+@pytest.mark.usefixtures("valkey")  # which skips where there is no server
+def test_a_node_of_a_cluster_is_refused_with_the_setting_to_change(tmp_path):
+    port = free_port()
+    options = {"port": port, "cluster-enabled": "yes", "cluster-port": free_port(), "save": "", "dir": tmp_path}
+    arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    server = ServerProcess([str(find_valkey_server()), *arguments], {}, tmp_path / "valkey.log")
+    try:
+        server.wait_until(lambda: answer_to("127.0.0.1", port, b"PING\r\n", 5) == b"+PONG", timeout_s=20)
+        for open_it, name in ((lambda url: open_state(url, BOT), "state_url"), (open_once, "once_url")):
+            with pytest.raises(ConfigurationError) as failure:
+                open_it(f"redis://:hunter22@127.0.0.1:{port}/0")
+            assert str(failure.value) == (
+                f"{name}: redis://:***@127.0.0.1:{port}/0 is a node of a Redis Cluster, which cannot be used; "
+                f"name a server with cluster-enabled no (GATEWAY_{name.upper()})"
+            )
+    finally:
+        server.kill()
 
 
 def test_over_tls_the_certificate_counts(valkey, valkey_url, tmp_path):
