@@ -140,6 +140,10 @@ class LogEvent(StrEnum):
     )
     SPOOL_FULL = "spool.full", "the spool has all that it may have; dispatches wait in memory, then with Discord"
     STATE_BACK = "state.back", "the state store can be used again; everything held meanwhile is written"
+    STATE_EVICTS = (
+        "state.evicts",
+        "the state store drops keys when its memory is full, permits too: set maxmemory-policy noeviction there",
+    )
     STATE_FAILED = (
         "state.failed",
         "the state store could not be read or written; sessions are kept in memory and nobody identifies",

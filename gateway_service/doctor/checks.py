@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from gateway_service.doctor.findings import (
     Finding,
     NotMade,
+    StateSeen,
     broker_finding,
     clock_finding,
     num_shards_of,
@@ -49,15 +50,15 @@ async def examine(flags: Mapping[str, Any], env: Mapping[str, str], config_file:
     info, broker, spool = await asyncio.gather(
         _outcome(_ask_api(options)), _outcome(_try_broker(options)), _outcome(_try_spool(options))
     )
-    resumable = await _outcome(_count_sessions(options, info))
+    state = await _outcome(_try_state(options, info))
     return [
         settings_read(options),
         token_finding(options, info),
         clock_finding(info),
         broker_finding(options, broker),
         spool_finding(options, spool, processes=processes_here(options, info)),
-        state_finding(options, resumable),
-        shards_finding(options, info, resumable=resumable if isinstance(resumable, int) else 0),
+        state_finding(options, state),
+        shards_finding(options, info, resumable=(state.sessions or 0) if isinstance(state, StateSeen) else 0),
     ]
 
 
@@ -97,8 +98,8 @@ async def _try_broker(options: GatewayOptions) -> str | None:
         raise BrokerUnavailable(str(options.broker_url), f"no answer within {CHECK_TIMEOUT_S:g} s") from None
 
 
-async def _count_sessions(options: GatewayOptions, info: object) -> int | NotMade | None:
-    """Open the store, write to it, and count the sessions that a start would resume; None: of which shards?
+async def _try_state(options: GatewayOptions, info: object) -> StateSeen | NotMade:
+    """Open the store, write to it, and count the sessions that a start would resume.
 
     A file that is not there is not made: it would be this user's, who need not be the one that the service runs as.
     """
@@ -106,7 +107,7 @@ async def _count_sessions(options: GatewayOptions, info: object) -> int | NotMad
     shard_ids = shards_here(options, info)
     num_shards = num_shards_of(options, info)
 
-    def use() -> int | NotMade | None:
+    def use() -> StateSeen | NotMade:
         if options.state_url.scheme == "sqlite" and not os.access(path := file_of(url).absolute(), os.F_OK):
             if obstacle := obstacle_to(path.parent):
                 raise StateUnavailable(str(path), f"it cannot be made: {obstacle}")
@@ -114,7 +115,8 @@ async def _count_sessions(options: GatewayOptions, info: object) -> int | NotMad
         state = open_state(url, Namespace.of(options.token.get_secret_value(), num_shards or 1))
         try:
             state.save(())
-            return None if shard_ids is None else sum(state.load(shard_id) is not None for shard_id in shard_ids)
+            stored = None if shard_ids is None else sum(state.load(shard_id) is not None for shard_id in shard_ids)
+            return StateSeen(stored, state.eviction_policy)
         finally:
             state.close()
 

@@ -11,7 +11,6 @@ from gateway_service.errors import (
     EX_UNAVAILABLE,
     BrokerUnavailable,
     ConfigurationError,
-    StateUnavailable,
     TokenRefused,
 )
 from gateway_service.protocol.constants import IDENTIFY_SPACING_S, PRIVILEGED_INTENTS
@@ -40,6 +39,16 @@ class Finding:
 
 class NotMade:
     """The state file is not there yet, and could be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSeen:
+    """What a state store told that could be read and written."""
+
+    sessions: int | None
+    """How many a start would resume; None when the shards are unknown."""
+    eviction_policy: str | None = None
+    """By which policy it drops what it has when it is full; None when it drops nothing."""
 
 
 def exit_code_of(findings: Sequence[Finding]) -> int:
@@ -161,12 +170,27 @@ def broker_finding(options: GatewayOptions, outcome: object) -> Finding:
 
 def state_finding(options: GatewayOptions, outcome: object) -> Finding:
     match outcome:
-        case int() | None:
-            sessions = "" if outcome is None else f", {outcome} sessions to resume"
-            return Finding(check="state", verdict="ok", message=f"{options.state_url} is writable{sessions}")
+        case StateSeen(sessions=sessions, eviction_policy=None):
+            to_resume = "" if sessions is None else f", {sessions} sessions to resume"
+            return Finding(check="state", verdict="ok", message=f"{options.state_url} is writable{to_resume}")
+        case StateSeen(eviction_policy=policy):
+            return Finding(
+                check="state",
+                verdict="warn",
+                message=f"{options.state_url} is writable, but drops keys when it is full ({policy})",
+                cure="set maxmemory-policy noeviction there: without its permits shards IDENTIFY too early",
+            )
         case NotMade():
             message = f"{options.state_url} is not there yet; a start makes it"
             return Finding(check="state", verdict="ok", message=message)
+        case ConfigurationError():
+            return Finding(
+                check="state",
+                verdict="fail",
+                message=str(outcome),
+                cure="correct GATEWAY_STATE_URL",
+                exit_code=EX_CONFIG,
+            )
         case _:
             is_file = options.state_url.scheme == "sqlite"
             remedy = "make room, let this user write there" if is_file else "start Redis, check its user and password"
@@ -175,7 +199,7 @@ def state_finding(options: GatewayOptions, outcome: object) -> Finding:
                 verdict="fail",
                 message=_reason(outcome, f"{options.state_url} did not answer"),
                 cure=f"{remedy}, or set GATEWAY_STATE_URL",
-                exit_code=EX_UNAVAILABLE if isinstance(outcome, StateUnavailable | TimeoutError) else EX_CONFIG,
+                exit_code=EX_UNAVAILABLE,
             )
 
 

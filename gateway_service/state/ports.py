@@ -130,6 +130,10 @@ class State(SessionStore, Ledger, IdentifyPermits, DesiredState, Protocol):
     what they hold.
     """
 
+    @property
+    def eviction_policy(self) -> str | None:
+        """By which policy a store that is full drops what it has; None when it drops nothing, or does not tell."""
+
     def restore(
         self, identifies: Collection[IdentifyRecord], held: Mapping[int, int], desired: Mapping[str, str]
     ) -> None:

@@ -44,6 +44,7 @@ class RedisState:
         self._claims = RedisClaims(self._server, self._key("claim", namespace.num_shards, ""))
         with self._server.opening():
             [self._epoch] = self._checked(self._server.script(OPEN), [], [], epoch=b"")
+        self.eviction_policy = self._server.eviction_policy
 
     def load(self, shard_id: int) -> Session | None:
         with self._server.in_use() as client:

@@ -13,6 +13,7 @@ from gateway_service.settings.urls import as_redis_py_reads_it, masked
 
 # A drain may have to wait for a server that does not answer twice, inside its ten seconds.
 TIMEOUT_S: Final = 2.0
+_NO_EVICTION: Final = "noeviction"
 
 
 class RedisServer:
@@ -30,6 +31,8 @@ class RedisServer:
         """
         self._where = masked(url)
         self._setting = setting
+        self.eviction_policy: str | None = None
+        """By which policy a full server drops keys, known when it was opened; None when it drops none, or is silent."""
         try:
             self.client = redis.Redis.from_url(
                 as_redis_py_reads_it(url),
@@ -71,9 +74,13 @@ class RedisServer:
             raise
 
     def _look_at(self, client: redis.Redis) -> None:
-        # Managed servers and proxies may refuse the question. Then nothing is known, and it is used as it is.
+        # Managed servers and proxies may refuse the question. Then nothing is known, and it is used as it is. CONFIG is
+        # refused more often.
         with suppress(redis.ResponseError):
-            if client.info().get("cluster_enabled"):
+            info = client.info()
+            if info.get("maxmemory") and info.get("maxmemory_policy") != _NO_EVICTION:
+                self.eviction_policy = info.get("maxmemory_policy")
+            if info.get("cluster_enabled"):
                 raise ConfigurationError(
                     f"{self._setting}: {self._where} is a node of a Redis Cluster, which cannot be used; "
                     f"name a server with cluster-enabled no (GATEWAY_{self._setting.upper()})"

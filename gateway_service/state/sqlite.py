@@ -69,6 +69,7 @@ class SqliteState:
         self._namespace = namespace
         self._busy_timeout_s = busy_timeout_s
         self._max_identifies = max_identifies
+        self.eviction_policy: None = None  # a full disk is an error
         self._lock = threading.Lock()
         self._is_closed = False
         self._claims: Claims | None = None

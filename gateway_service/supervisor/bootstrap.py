@@ -77,6 +77,7 @@ async def bootstrap(options: GatewayOptions, patience: Patience, connect_broker:
     namespace = Namespace.of(options.token.get_secret_value(), num_shards)
     state = await asyncio.to_thread(open_state, options.state_url.get_secret_value(), namespace)
     try:
+        warn_of_eviction(state, str(options.state_url))
         await claim_shards(state, shard_ids, str(options.state_url), CLAIM_PATIENCE_S)
         await require_broker(check_broker(options.broker_url, connect_broker), state, shard_ids)
     except BaseException:
@@ -179,6 +180,13 @@ async def claim_shards(
             is_told = True
             log_event(_log, logging.WARNING, LogEvent.SERVICE_WAITING, shards=shards, at_most_s=patience_s)
         await asyncio.sleep(retry_s)
+
+
+def warn_of_eviction(state: State, where: str) -> None:
+    """Say that the store drops what it has when it is full, if so: without permits the pace of IDENTIFY is lost."""
+    if (policy := state.eviction_policy) is not None:
+        reason = f"its maxmemory-policy is {policy}; set it to noeviction"
+        log_event(_log, logging.WARNING, LogEvent.STATE_EVICTS, url=where, reason=reason)
 
 
 async def require_broker(check: Awaitable[None], state: SessionStore, shard_ids: Sequence[int]) -> None:

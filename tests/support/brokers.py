@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+import redis
 
 from gateway_service.embedded import PrivateRabbitMQ, PrivateValkey, find_rabbitmq, find_valkey_server
 from tests.support.connection import connection_to
@@ -73,3 +74,14 @@ def valkey_url(valkey: PrivateValkey) -> Iterator[str]:
     yield valkey.url
     valkey.start()
     valkey.flush()
+
+
+@pytest.fixture
+def evicting_url(valkey_url: str) -> Iterator[str]:
+    """The URL of an empty database of a server that drops keys when its memory is full."""
+    with redis.Redis.from_url(valkey_url) as server:
+        server.config_set("maxmemory-policy", "volatile-ttl")
+        server.config_set("maxmemory", "100mb")
+        yield valkey_url
+        server.config_set("maxmemory", "0")
+        server.config_set("maxmemory-policy", "noeviction")

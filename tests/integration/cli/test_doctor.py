@@ -54,6 +54,10 @@ async def test_the_state_is_tried_where_it_is(env, valkey_url):
     assert found.message.startswith("the state store at redis://me:***@127.0.0.1:9/0 is not available: ")
 
 
+async def test_a_state_store_that_evicts_is_warned_of(env, evicting_url):
+    assert (await verdicts({**env, "GATEWAY_STATE_URL": evicting_url}))["state"] == "warn"
+
+
 async def test_the_spool_is_tried_where_it_is(env, tmp_path):
     (tmp_path / "spool").write_text("a file")
     [found] = [each for each in await examine({}, env, None) if each.check == "spool"]

@@ -217,6 +217,17 @@ def test_a_password_that_the_server_refuses_is_not_shown(valkey_url):
     assert "hunter22" not in str(failure.value)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [("maxmemory", "200mb", "volatile-ttl"), ("maxmemory", "0", None), ("maxmemory-policy", "noeviction", None)],
+)
+def test_a_server_that_drops_keys_when_it_is_full_is_known(keys, evicting_url, setting, value, told):
+    keys.config_set(setting, value)
+
+    with closing(open_state(evicting_url, BOT)) as state:
+        assert state.eviction_policy == told
+
+
 def test_a_user_who_may_not_ask_what_server_it_is_can_use_it(keys, valkey_url):
     keys.acl_setuser("limited", enabled=True, passwords=["+hunter22"], keys=["*"], commands=["+@all", "-info"])
     try:

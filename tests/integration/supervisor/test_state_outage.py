@@ -1,4 +1,4 @@
-"""The state store goes away under a running supervisor with real shard processes."""
+"""The state store may lose keys, or goes away under a running supervisor with real shard processes."""
 
 import os
 import signal
@@ -29,3 +29,8 @@ async def test_a_shard_process_that_meets_no_store_waits_for_it_and_resumes(conn
             await until(lambda: supervisor.snapshot().shards[0].resumes == 1)
 
             assert supervisor.snapshot().shards[0].identifies == 1
+
+
+async def test_a_start_warns_of_a_store_that_evicts(connect_to, evicting_url, caplog):
+    async with Simulator(SimulatorConfig(shards=1)) as discord, connect_to(discord, state_url=evicting_url):
+        assert [record.levelname for record in caplog.records if record.message == "state.evicts"] == ["WARNING"]

@@ -5,6 +5,7 @@ import pytest
 from gateway_service.doctor.findings import (
     Finding,
     NotMade,
+    StateSeen,
     broker_finding,
     clock_finding,
     exit_code_of,
@@ -119,7 +120,8 @@ def test_the_broker_is_shown_without_its_password():
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (3, ("state", "ok", EX_OK)),
+        (StateSeen(3), ("state", "ok", EX_OK)),
+        (StateSeen(3, "allkeys-lru"), ("state", "warn", EX_OK)),
         (NotMade(), ("state", "ok", EX_OK)),
         (StateUnavailable("/x", "the disk is full"), ("state", "fail", EX_UNAVAILABLE)),
         (ConfigurationError("state_url: bad"), ("state", "fail", EX_CONFIG)),
@@ -133,8 +135,9 @@ def test_the_state_is_judged_by_what_writing_gave(outcome, expected):
 @pytest.mark.parametrize(
     ("outcome", "message"),
     [
-        (2, "sqlite:////x is writable, 2 sessions to resume"),
-        (None, "sqlite:////x is writable"),
+        (StateSeen(2), "sqlite:////x is writable, 2 sessions to resume"),
+        (StateSeen(None), "sqlite:////x is writable"),
+        (StateSeen(2, "volatile-lru"), "sqlite:////x is writable, but drops keys when it is full (volatile-lru)"),
         (NotMade(), "sqlite:////x is not there yet; a start makes it"),
     ],
 )

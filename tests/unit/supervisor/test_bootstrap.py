@@ -1,7 +1,7 @@
 import pytest
 
 from gateway_service.errors import BrokerUnavailable, StateUnavailable
-from gateway_service.supervisor.bootstrap import claim_shards, require_broker
+from gateway_service.supervisor.bootstrap import claim_shards, require_broker, warn_of_eviction
 
 WHERE = "sqlite:///state.db"
 
@@ -26,6 +26,25 @@ async def test_a_service_that_is_about_to_end_is_waited_for(caplog):
 async def test_a_service_that_stays_ends_the_start():
     with pytest.raises(StateUnavailable, match=r"state\.db is not available: another service runs shards 1-2 with it"):
         await claim_shards(State(1000), [0, 1, 2], WHERE, patience_s=0.0)
+
+
+class Store:
+    """A store that drops what it has by this policy, if any."""
+
+    def __init__(self, eviction_policy):
+        self.eviction_policy = eviction_policy
+
+
+def test_a_store_that_evicts_is_told_with_the_cure(caplog):
+    warn_of_eviction(Store("volatile-ttl"), WHERE)
+    warn_of_eviction(Store(None), WHERE)
+
+    [record] = caplog.records
+    assert record.message == "state.evicts"
+    assert record.event_fields == {
+        "url": WHERE,
+        "reason": "its maxmemory-policy is volatile-ttl; set it to noeviction",
+    }
 
 
 class Sessions:
