@@ -92,8 +92,7 @@ def _of_statuses(number: Callable[[Any], float | HistogramCounts]) -> _Source:
 def _reconnects(snapshot: Snapshot) -> Iterable[Sample]:
     counts: Counter[tuple[str, str]] = Counter(dict.fromkeys(_LOST_SESSIONS, 0))
     for process in snapshot.processes:
-        if process.status is not None:
-            counts.update({(cause, code): count for cause, code, count in process.status.reconnects})
+        counts.update(process.reconnects)
     return sorted(counts.items())
 
 

@@ -27,7 +27,7 @@ from gateway_service.supervisor.exits import Exits, Owner
 from gateway_service.supervisor.plan import as_ranges
 from gateway_service.supervisor.policy import GiveUp, Policy, Restart, exit_meaning
 from gateway_service.supervisor.states import ProcessState, ProcessTrigger, advance
-from gateway_service.supervisor.status import ProcessSnapshot, ShardBoard
+from gateway_service.supervisor.status import ProcessSnapshot, Reconnects, ShardBoard
 from gateway_service.supervisor.switchboard import Switchboard
 from gateway_service.supervisor.watchdog import Watchdog
 from gateway_service.telemetry import LogEvent, log_event
@@ -64,6 +64,7 @@ class Slot:
         self._owner = owner
         self._policy = policy
         self._board = ShardBoard(shard_ids)
+        self._reconnects = Reconnects()
         self._since = time.time()
         self._stop = asyncio.Event()
         self._exits = Exits(policy)
@@ -178,6 +179,7 @@ class Slot:
             restarts=self._exits.count,
             last_exit=self._exits.last,
             status=self._status,
+            reconnects=self._reconnects.counts(),
         )
 
     def _move(self, trigger: ProcessTrigger) -> None:
@@ -214,6 +216,7 @@ class Slot:
             await child.release()
             self._switchboard.gone(self.shard_ids)
             self._board.child_ended()
+            self._reconnects.child_ended()
             self._forget_child()
         was_asked = self.state is ProcessState.STOPPING
         log_event(
@@ -254,6 +257,7 @@ class Slot:
                     self._is_configured = True
             case Report(shards=shards, process=process):
                 self._board.report(shards)
+                self._reconnects.report(process.reconnects)
                 self._switchboard.reported(shards)
                 self._status = process
                 if self.state is ProcessState.STARTING:

@@ -1,5 +1,6 @@
 """What the supervisor tells of its shards and processes."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -36,6 +37,8 @@ class ProcessSnapshot:
     """How it ended the last time."""
     status: ProcessStatus | None
     """Its last report; None until there is one, and after it ended."""
+    reconnects: Mapping[tuple[str, str], int]
+    """Ended gateway connections by cause and close code, of all its children; see ``ProcessStatus``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,3 +137,23 @@ class ShardBoard:
     def _counters(self, shard_id: int) -> Mapping[str, int]:
         before, now = self._before[shard_id], self._reported.get(shard_id)
         return {name: before[name] + (getattr(now, name) if now else 0) for name in COUNTERS}
+
+
+class Reconnects:
+    """How many connections of one process ended, by cause and close code, over all of its restarts."""
+
+    def __init__(self) -> None:
+        self._reported: Counter[tuple[str, str]] = Counter()
+        self._before: Counter[tuple[str, str]] = Counter()
+
+    def report(self, reconnects: Iterable[tuple[str, str, int]]) -> None:
+        """Take what the present child counted since its start."""
+        self._reported = Counter({(cause, code): count for cause, code, count in reconnects})
+
+    def child_ended(self) -> None:
+        """Keep what the child that ended had counted."""
+        self._before, self._reported = self.counts(), Counter()
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Return what all children counted, as of their last reports."""
+        return self._before + self._reported

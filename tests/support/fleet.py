@@ -27,7 +27,7 @@ def shard(shard_id, state="live", **fields):
     return ShardStatus(shard_id=shard_id, state=state, since=1.0, **fields)
 
 
-def process(index, shard_ids, state="RUNNING", broker="up", broker_error=None):
+def process(index, shard_ids, state="RUNNING", broker="up", broker_error=None, *, reconnects=None):
     status = ProcessStatus(broker=broker, broker_error=broker_error) if state == "RUNNING" else None
     return ProcessSnapshot(
         index=index,
@@ -38,6 +38,7 @@ def process(index, shard_ids, state="RUNNING", broker="up", broker_error=None):
         restarts=0,
         last_exit=None,
         status=status,
+        reconnects=reconnects or {},
     )
 
 

@@ -116,7 +116,7 @@ class Child:
             {"shard_id": shard_id, "state": self.options.state, "since": time.time(), "received": self.received}
             for shard_id in self.shard_ids
         ]
-        self.send("report", shards=shards, process={"broker": "up"})
+        self.send("report", shards=shards, process={"broker": "up", "reconnects": [("zombied", "none", self.received)]})
 
     def send(self, kind, **fields):
         self.socket.sendall(json.dumps({"type": kind, **fields}).encode() + b"\n")

@@ -71,8 +71,11 @@ async def test_counters_survive_the_child_that_counted(supervise):
         [first] = await all_running(supervisor)
         await until(lambda: supervisor.snapshot().shards[0].received >= 5)
         os.kill(first.pid, signal.SIGKILL)
-        await until(lambda: supervisor.snapshot().processes[0].pid not in {first.pid, None})
-        assert supervisor.snapshot().shards[0].received >= 5
+        await until(lambda: [process.pid for process in running(supervisor)] not in ([], [first.pid]))
+        snapshot = supervisor.snapshot()
+
+    assert snapshot.shards[0].received >= 5
+    assert snapshot.processes[0].reconnects["zombied", "none"] == snapshot.shards[0].received
 
 
 async def test_a_hung_child_is_killed_and_replaced(supervise):

@@ -68,13 +68,17 @@ def test_what_nobody_subscribed_to_is_counted_by_documented_name():
 
 
 def test_what_several_processes_counted_is_added_up():
-    status = process(0, [0]).status.model_copy(update={"reconnects": (("closed", "1001", 2), ("too_long", "none", 1))})
-    text = exposed(
-        shard(0), shard(1), processes=[dataclasses.replace(process(each, [each]), status=status) for each in (0, 1)]
-    )
+    reconnects = {("closed", "1001"): 2, ("too_long", "none"): 1}
+    text = exposed(shard(0), shard(1), processes=[process(each, [each], reconnects=reconnects) for each in (0, 1)])
 
     assert 'gateway_reconnects_total{cause="closed",code="1001"} 4.0' in text
     assert 'gateway_reconnects_total{cause="too_long",code="none"} 2.0' in text
+
+
+def test_what_a_process_counted_stays_while_it_has_no_child():
+    text = exposed(shard(0), processes=[process(0, [0], "BACKOFF", reconnects={("session_invalid", "none"): 3})])
+
+    assert 'gateway_reconnects_total{cause="session_invalid",code="none"} 3.0' in text
 
 
 @pytest.mark.parametrize(("cause", "code"), [("session_invalid", "none"), ("closed", "4007"), ("closed", "4009")])

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway_service.ipc.statuses import ShardStatus
-from gateway_service.supervisor.status import COUNTERS, ShardBoard
+from gateway_service.supervisor.status import COUNTERS, Reconnects, ShardBoard
 
 
 def status(shard_id=0, state="live", **fields):
@@ -69,3 +69,15 @@ def test_a_report_on_a_foreign_shard_is_passed_over():
     board.report([status(7)])
 
     assert [shard.shard_id for shard in board.shards("RUNNING", 7.0)] == [0]
+
+
+def test_ended_connections_add_up_over_reports_and_children():
+    reconnects = Reconnects()
+    reconnects.report([("closed", "1001", 1)])
+    reconnects.report([("closed", "1001", 2), ("zombied", "none", 1)])
+    reconnects.child_ended()
+    assert reconnects.counts() == {("closed", "1001"): 2, ("zombied", "none"): 1}
+
+    reconnects.child_ended()
+    reconnects.report([("closed", "1001", 5)])
+    assert reconnects.counts() == {("closed", "1001"): 7, ("zombied", "none"): 1}
