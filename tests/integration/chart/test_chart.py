@@ -357,12 +357,17 @@ def test_two_bots_in_one_namespace_do_not_touch_each_other(releases):
 
 
 @pytest.mark.parametrize("releases", TWO_BOTS, ids=["short", "long"])
-def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either(releases):
+@pytest.mark.parametrize("namespaces", [("bots", "bots"), ("prod", "staging")], ids=["one-namespace", "two-namespaces"])
+def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either(releases, namespaces):
     values = f"--values={CHART.parent / 'examples/large.yaml'}"
-    first, second = (render(values, release=name) for name in releases)
+    names = releases if len(set(namespaces)) == 1 else releases[:1] * 2
+    first, second = (
+        render(values, f"--namespace={namespace}", release=name)
+        for namespace, name in zip(namespaces, names, strict=True)
+    )
 
-    for objects in (first, second):
-        bot = only(objects, "PrometheusRule")["metadata"]["name"]
+    for objects, namespace in zip((first, second), namespaces, strict=True):
+        bot = f"{namespace}/{only(objects, 'PrometheusRule')['metadata']['name']}"
         (group,) = only(objects, "PrometheusRule")["spec"]["groups"]
         assert {found for rule in group["rules"] for found in re.findall(r"\bbot=[^,}]+", rule["expr"])} == {
             f'bot="{bot}"'
@@ -375,8 +380,8 @@ def test_two_bots_of_one_prometheus_and_grafana_do_not_touch_each_other_either(r
         for monitor in monitors:
             for endpoint in monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]:
                 assert endpoint["relabelings"] == [{"targetLabel": "bot", "replacement": bot}]
-    uids = [
-        json.loads(board)["uid"] for objects in (first, second) for board in only(objects, "ConfigMap")["data"].values()
-    ]
+    boards = [board for objects in (first, second) for board in only(objects, "ConfigMap")["data"].items()]
+    assert len({path for path, _ in boards}) == 6
+    uids = [json.loads(board)["uid"] for _, board in boards]
     assert len(set(uids)) == 6
     assert all(len(uid) <= 40 for uid in uids)

@@ -15,6 +15,11 @@ whose names begin alike would share one.
 {{- $name -}}
 {{- end -}}
 
+{{/* What tells the bots of one Prometheus and one Grafana apart: releases of two namespaces may have one name. */}}
+{{- define "gateway.bot" -}}
+{{- printf "%s/%s" .Release.Namespace (include "gateway.fullname" .) -}}
+{{- end -}}
+
 {{/*
 The shards of every pod follow from both numbers. Under one name a rollout would mix pods that divide the shards in
 two ways, and two pods would run the same shard.
