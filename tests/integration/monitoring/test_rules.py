@@ -72,3 +72,10 @@ def test_a_dashboard_can_be_told_from_others_and_fits_into_a_configmap(path):
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     assert all(panel["datasource"]["uid"] == "${datasource}" for panel in board["panels"])
     assert path.stat().st_size < 2**18
+
+
+def test_the_dashboard_of_one_shard_is_that_of_one_bot():
+    (board,) = (path for path in DASHBOARDS if path.stem == "shard")
+    variables = {each["name"]: each for each in json.loads(board.read_text())["templating"]["list"]}
+
+    assert not any(variables[name]["multi"] or variables[name]["includeAll"] for name in ("bot", "shard"))
