@@ -95,7 +95,9 @@ class Bot:
 
     def __init__(self, running, rabbitmq, broker_url, worker_metrics, directory):
         self.thread = BackgroundSimulator(
-            SimulatorConfig(shards=4, max_concurrency=4, identify_window_s=0.0, identify_limit=20, identify_remaining=9)
+            SimulatorConfig(
+                shards=4, max_concurrency=4, identify_window_s=0.0, identify_limit=20, identify_remaining=10
+            )
         )
         self.worker_metrics = worker_metrics
         self.store = running.enter_context(PrivateValkey())
@@ -109,7 +111,6 @@ class Bot:
                 broker_url.replace(f":{rabbitmq.port}/", f":{self.relay.port}/"),
                 directory,
                 "--processes=1",
-                "--identify-reserve=15",
                 environment={"GATEWAY_STATE_URL": self.store.url},
             )
         )
