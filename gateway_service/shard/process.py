@@ -283,6 +283,7 @@ class ShardProcess:
         await asyncio.gather(*(shard.drain(timeout_s / 2) for shard in self._shards.values()))
         flushed = await asyncio.to_thread(self._publisher.stop, timeout_s - (time.monotonic() - began))
         await asyncio.to_thread(self._spooler.stop)
+        self._step()  # its last writing may have come upon a damaged file, of which the store has to know
         for shard in self._shards.values():
             shard.refresh()
         self._save_sessions()
