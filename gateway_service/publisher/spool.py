@@ -134,7 +134,8 @@ class Spool:
             except SpoolUnavailable:
                 if not is_emptied:
                     raise
-                self._remove_file()  # deleting rows takes room, of which a full disk has none
+                with self._folder.locked():  # with its rows still in it, nobody may take it over in between
+                    self._remove_file()  # deleting rows takes room, of which a full disk has none
             self.rows -= len(sizes)
             self.size_bytes -= sum(sizes.values())
 
