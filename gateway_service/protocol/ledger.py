@@ -100,7 +100,7 @@ class SessionLedger:
         return replace(self, spooled=self.spooled - count, published=self.published + count)
 
     def lose_memory(self) -> "SessionLedger":
-        """Return the ledger after the process died that had the rest of an ended session in memory."""
+        """Return the ledger after the process died that had in memory what nobody can send again."""
         return replace(self, in_flight=0, in_flight_from=0, lost=self.lost + self.in_flight)
 
     def to_json(self) -> str:

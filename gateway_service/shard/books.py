@@ -136,7 +136,7 @@ class Books:
             if left:
                 first_seq, last_seq = book.before.in_flight_from, book.before.seq
                 book.correct(book.before.lose_memory())
-                reason = "the process died that had the rest of an ended session in memory"
+                reason = "the process died that had them in memory, and nobody can send them again"
                 self.report(book, first_seq, last_seq, now, reason, oldest_at=book.before.oldest_at)
 
     def follow(self, session: str, shard_id: int, num_shards: int, seq: int, now: float) -> Book:
