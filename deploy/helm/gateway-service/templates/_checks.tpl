@@ -63,6 +63,30 @@ must be, what it is.
 {{- end }}
 {{- end -}}
 
+{{/* Memory that the processes of a pod come to, as docs/deploying.md has measured it: (list path resources mebibytes for). */}}
+{{- define "gateway.check.memory" -}}
+{{- $limit := (index . 1).limits | default dict | dig "memory" "" | toString }}
+{{- if and $limit (not (include "gateway.check.bytes" (list "" $limit))) }}
+{{- if lt (include "gateway.number" $limit | float64) (mulf (index . 2) 1048576) }}
+{{ index . 0 }}.resources.limits.memory: must be {{ ceil (index . 2) }}Mi or more for {{ index . 3 }}, but is {{ $limit }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A shard process also has what waits while the broker is away. */}}
+{{- define "gateway.check.outbox" -}}
+{{- $default := (.Files.Get "settings.json" | fromJson).GATEWAY_OUTBOX_MAX_BYTES.default }}
+{{- $given := hasKey .Values.settings "GATEWAY_OUTBOX_MAX_BYTES" }}
+{{- $each := $given | ternary (get .Values.settings "GATEWAY_OUTBOX_MAX_BYTES") $default | include "gateway.text" }}
+{{- with .Values.shards }}
+{{- if regexMatch "^ *[0-9]+ *[A-Za-z]*$" $each }}
+{{- $mebibytes := addf 80 (mulf .processes (addf 60 (divf (include "gateway.number" $each | float64) 1048576))) }}
+{{- $for := printf "shards.processes (%d) with settings.GATEWAY_OUTBOX_MAX_BYTES (%s%s) each" (int .processes) $each ($given | ternary "" " by default") }}
+{{- include "gateway.check.memory" (list "shards" .resources $mebibytes $for) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Where pods run, and what they get: (list path settings). */}}
 {{- define "gateway.check.pods" -}}
 {{- $path := index . 0 }}
@@ -144,6 +168,7 @@ shards.spool.size: must have room for settings.GATEWAY_SPOOL_MAX_BYTES ({{ $each
 {{- include "gateway.check" (list (printf "%s, the name of a group" $path) $name "[a-z]([a-z0-9-]{0,17}[a-z0-9])?" "small letters, digits and '-', 19 at most") }}
 {{- include "gateway.check" (list (printf "%s.tasks" $path) $worker.tasks " *[\\pL_][\\pL\\pN_.]*( *, *[\\pL_][\\pL\\pN_.]*)* *" "modules of Python with commas between them") }}
 {{- include "gateway.check.pods" (list $path $worker) }}
+{{- include "gateway.check.memory" (list $path $worker.resources (addf 50 (mulf $worker.processes 80)) (printf "%s.processes (%d)" $path (int $worker.processes))) }}
 {{- range $worker.queues }}
 {{- if regexMatch "^[A-Z][A-Z_]*$" . }}
 {{ $path }}.queues: a queue has its group before the event: default.{{ . }}, not '{{ . }}'
