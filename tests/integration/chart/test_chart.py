@@ -291,11 +291,18 @@ def test_keda_scales_by_every_queue_and_owns_the_replicas(rendered):
     assert "replicas" not in group["spec"]
     assert scaled["scaleTargetRef"]["name"] == group["metadata"]["name"]
     assert [each["metadata"] for each in scaled["triggers"]] == [
-        {"protocol": "http", "queueName": queue, "mode": "ExpectedQueueConsumptionTime", "value": "5"}
+        {"protocol": "http", "queueName": queue, "mode": "QueueLength", "value": "200"}
         for queue in ("default.MESSAGE_CREATE", "default.MESSAGE_UPDATE")
     ]
     assert {each["authenticationRef"]["name"] for each in scaled["triggers"]} == {authentication["metadata"]["name"]}
+    assert scaled["fallback"] == {"failureThreshold": 3, "replicas": 3, "behavior": "currentReplicasIfHigher"}
     assert only(rendered["large"], "Deployment", "-worker-default")["spec"]["replicas"] == 4
+
+
+def test_an_older_keda_gets_no_field_that_it_does_not_know(rendered):
+    scaled = only(rendered["rabbitmq-operator"], "ScaledObject")["spec"]
+
+    assert scaled["fallback"] == {"failureThreshold": 3, "replicas": 3}
 
 
 def test_the_url_of_the_operators_rabbitmq_comes_from_its_secret(rendered):

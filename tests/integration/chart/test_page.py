@@ -31,9 +31,8 @@ def typed(tmp_path):
         program.chmod(0o755)
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     (tmp_path / "token.txt").write_text("abc.def.ghi\n")
-    (block,) = [
-        each for each in re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if "kubectl" in each
-    ]
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (block,) = [each for each in blocks if "kubectl create secret" in each]
     path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
 
     subprocess.run(["sh", "-euc", block], cwd=tmp_path, env={"PATH": path, "HOME": str(tmp_path)}, check=True)

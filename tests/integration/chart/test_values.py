@@ -40,6 +40,18 @@ def test_each_wrong_value_is_told_in_a_sentence_and_nothing_else(part):
             "networkPolicy.from[0].namespace.a=b",
             "'/networkPolicy/from/0': additional properties 'namespace' not allowed",
         ),
+        (
+            "networkPolicy.from[0].podSelector.matchlabels.a=b",
+            "'/networkPolicy/from/0/podSelector': additional properties 'matchlabels' not allowed",
+        ),
+        (
+            "networkPolicy.state.to[0].namespaceSelector.matchLabels.a=1",
+            "'/networkPolicy/state/to/0/namespaceSelector/matchLabels/a': got number, want string",
+        ),
+        (
+            "networkPolicy.extraEgress[0].ports[0].endPort=9",
+            "'/networkPolicy/extraEgress/0/ports/0': properties 'port' required, if 'endPort' exists",
+        ),
         ("networkPolicy.extraEgress[0].port=1", "'/networkPolicy/extraEgress/0': additional properties 'port' not"),
         ("networkPolicy.broker.ports={amqp}", "'/networkPolicy/broker/ports/0': got string, want integer"),
         (f"fullnameOverride={'a' * 37}", "has 37 characters, and 36 are possible: choose a shorter release name"),

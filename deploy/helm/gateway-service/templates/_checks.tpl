@@ -28,6 +28,17 @@ must be, what it is.
 {{- end }}
 {{- end -}}
 
+{{/* Those of an object of ours as well, whose own would stand there twice: (list root path mapping). */}}
+{{- define "gateway.check.addedLabels" -}}
+{{- include "gateway.check.labels" (list (index . 1) (index . 2)) }}
+{{- $ours := include "gateway.labels" (list (index . 0) "") | fromYaml }}
+{{- range $name, $_ := index . 2 }}
+{{- if hasKey $ours $name }}
+{{ index $ 1 }}.{{ $name }}: the chart sets this label itself; leave it out
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* A quantity as a number: 512Mi, 250m; also as our settings write it: 512MiB. */}}
 {{- define "gateway.number" -}}
 {{- $unit := regexFind "[A-Za-z]*$" . -}}
@@ -100,8 +111,36 @@ must be, what it is.
 {{/* Addresses of a NetworkPolicy: (list path peers). */}}
 {{- define "gateway.check.peers" -}}
 {{- range $index, $peer := index . 1 }}
+{{- $path := printf "%s[%d]" (index $ 0) $index }}
 {{- with $peer.ipBlock }}
-{{- include "gateway.check" (list (printf "%s[%d].ipBlock.cidr" (index $ 0) $index) .cidr "[0-9]{1,3}([.][0-9]{1,3}){3}/[0-9]{1,2}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/[0-9]{1,3}" "a range of addresses such as 10.0.0.0/8 or fd00::/8") }}
+{{- include "gateway.check.addresses" (list (printf "%s.ipBlock.cidr" $path) .cidr) }}
+{{- range .except }}{{ include "gateway.check.addresses" (list (printf "%s.ipBlock.except" $path) .) }}{{ end }}
+{{- if or (hasKey $peer "podSelector") (hasKey $peer "namespaceSelector") }}
+{{ $path }}: has an ipBlock, so it must have no selector; make two of it
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* (list path value) */}}
+{{- define "gateway.check.addresses" -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" }}
+{{- $four := printf "%s([.]%s){3}/(3[0-2]|[12]?[0-9])" $byte $byte }}
+{{- $six := "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9])" }}
+{{- include "gateway.check" (list (index . 0) (index . 1) (printf "%s|%s" $four $six) "a range of addresses such as 10.0.0.0/8 or fd00::/8") }}
+{{- end -}}
+
+{{/* Rules of a NetworkPolicy: (list path rules). */}}
+{{- define "gateway.check.egress" -}}
+{{- range $index, $rule := index . 1 }}
+{{- $path := printf "%s[%d]" (index $ 0) $index }}
+{{- include "gateway.check.peers" (list (printf "%s.to" $path) $rule.to) }}
+{{- range $number, $port := $rule.ports }}
+{{- with $port.endPort }}
+{{- if or (kindIs "string" $port.port) (lt (int .) (int $port.port)) }}
+{{ $path }}.ports[{{ $number }}].endPort: must be {{ kindIs "string" $port.port | ternary "with a port that is a number" (printf "%d or more, the port" (int $port.port)) }}, but is {{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
