@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kombu.connection import Connection
 
+from gateway_service import amqps
 from gateway_service.contract import UNROUTED_QUEUE
 
 _TIMEOUT_S: Final = 5
@@ -22,6 +23,7 @@ def unrouted_now(broker_url: str) -> Mapping[str, int]:
         OSError: It does not answer.
         kombu.exceptions.OperationalError: The same.
     """
+    amqps.install()
     silence = "socket_timeout" if broker_url.startswith(("redis", "sentinel")) else "read_timeout"
     with Connection(broker_url, connect_timeout=_TIMEOUT_S, transport_options={silence: _TIMEOUT_S}) as connection:
         return count_unrouted(connection)

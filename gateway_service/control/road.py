@@ -2,6 +2,7 @@
 
 from celery import Celery
 
+from gateway_service import amqps
 from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.peers import BrokerPeers
 from gateway_service.control.remote_control import RemoteControl
@@ -12,6 +13,7 @@ __all__ = ["BrokerPeers", "NodeEvents", "RemoteControl", "carries_remote_control
 
 def make_app(broker_url: str) -> Celery:
     """Return an application without tasks, for its mailboxes and events alone."""
+    amqps.install()
     app = Celery("gateway-control", broker=broker_url, set_as_current=False)
     app.conf.update(accept_content=["json"], task_serializer="json", event_serializer="json")
     return app

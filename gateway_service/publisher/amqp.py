@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 from amqp.exceptions import AccessRefused, PreconditionFailed
 from kombu.connection import Connection
 
+from gateway_service import amqps
 from gateway_service.errors import BrokerUnavailable, MessageTooLarge
 from gateway_service.publisher.borders import broker_errors_mapped, place_of, reason_of
 from gateway_service.publisher.envelope import Envelope, Origin
@@ -143,6 +144,7 @@ class AmqpLink:
 
     def _open(self) -> Any:
         """Return a py-amqp connection to the first node that answers."""
+        amqps.install()
         refusals: list[str] = []
         for url in self._urls:
             client = Connection(
@@ -151,8 +153,6 @@ class AmqpLink:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 transport_options=self._transport_options(),
             )
-            if client.transport_cls == "amqps":
-                client.ssl = _tls_options(client.hostname, client.ssl)
             try:
                 return client.transport.establish_connection()
             except client.connection_errors as exc:
@@ -275,19 +275,3 @@ class AmqpLink:
     def _on_return(self, *_: object) -> None:
         # The broker confirms it all the same, so it is counted and let go: the exchange has no alternate one.
         self._returned += 1
-
-
-def _tls_options(hostname: str | None, given: Any) -> dict[str, Any]:
-    """Return TLS options that check the broker's certificate; py-amqp by itself would not.
-
-    Args:
-        hostname: Which name the certificate must have.
-        given: What kombu read from the URL's query: ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``,
-            ``ssl_cert_reqs``.
-    """
-    options: dict[str, Any] = {"server_hostname": hostname, "cert_reqs": ssl.CERT_REQUIRED}
-    if isinstance(given, Mapping):
-        options.update({name.removeprefix("ssl_"): value for name, value in given.items()})
-    if options["cert_reqs"] == ssl.CERT_NONE or options.pop("check_hostname", True) is False:
-        options["server_hostname"] = None
-    return options

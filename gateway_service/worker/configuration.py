@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
+from gateway_service import amqps
 from gateway_service.errors import ConfigurationError
 from gateway_service.settings import WorkerOptions, load_worker_options
 from gateway_service.tracing import check_tracing
@@ -91,6 +92,7 @@ def _content_types(accepted: Iterable[str]) -> set[str]:
 
 
 def _defaults(options: WorkerOptions) -> dict[str, Any]:
+    amqps.install()
     if options.tracing:
         check_tracing()
     return {

@@ -16,6 +16,7 @@ from kombu.connection import Connection
 from kombu.exceptions import InconsistencyError, OperationalError
 from kombu.messaging import Producer
 
+from gateway_service import amqps
 from gateway_service.contract import DEAD_QUEUE, RETRIES_EXCHANGE
 from gateway_service.errors import BrokerUnavailable, ConfigurationError
 from gateway_service.settings.urls import masked
@@ -109,6 +110,7 @@ def open_dead_letters(url: str) -> Iterator[DeadLetters]:
         BrokerUnavailable: It cannot be reached or refused us.
         ConfigurationError: It is neither RabbitMQ nor Redis.
     """
+    amqps.install()
     connection = Connection(
         url, connect_timeout=_CONNECT_TIMEOUT_S, heartbeat=0, transport_options={"confirm_publish": True}
     )

@@ -5,9 +5,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from gateway_service.embedded import PrivateRabbitMQ
 from gateway_service.publisher import Outbox, PublisherState, make_link
+from gateway_service.unrouted import unrouted_now
+from gateway_service.worker.configuration import celery_settings
 from tests.support.publishing import ORIGIN, KombuSubject, make_envelope, publishing
 from tests.support.tls import TlsFront, make_certificate
 from tests.support.waiting import wait_until
@@ -40,6 +44,26 @@ def test_messages_go_through_tls(
         wait_until(lambda: outbox.is_empty)
 
     assert [each.headers["seq"] for each in subject.read("default.events", 3000)] == list(range(1, 3001))
+
+
+def test_workers_and_tools_check_the_certificate_as_well(
+    front: TlsFront, certificate: tuple[Path, Path], rabbitmq: PrivateRabbitMQ, rabbitmq_url: str
+) -> None:
+    url = rabbitmq_url.replace("amqp://", "amqps://").replace(f"127.0.0.1:{rabbitmq.port}", f"localhost:{front.port}")
+
+    def connect(broker_url: str) -> bool:
+        app = Celery("worker", set_as_current=False)
+        app.conf.update(celery_settings({"GATEWAY_BROKER_URL": broker_url}))
+        with app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            connection.maybe_close_channel(connection.default_channel)
+            connection.collect()
+            return bool(connection.ensure_connection(max_retries=1, interval_start=0).connected)
+
+    assert connect(f"{url}?ssl_ca_certs={certificate[0]}")
+    assert unrouted_now(f"{url}?ssl_ca_certs={certificate[0]}") == {}
+    with pytest.raises(OperationalError, match="certificate"):
+        connect(url)
 
 
 def test_an_unknown_certificate_is_refused(front: TlsFront, rabbitmq_url: str, rabbitmq: PrivateRabbitMQ) -> None:
