@@ -221,6 +221,18 @@ def test_the_notes_name_every_key_of_the_secret_that_is_read(example, rendered, 
     assert re.findall(r'the Secret "my-bot" has these keys: (.*)', notes) == [", ".join(sorted(read))]
 
 
+@pytest.mark.parametrize("key", ["", "our-ca.pem"], ids=["none", "one"])
+def test_an_authority_of_ones_own_is_a_file_in_every_pod(key):
+    for pod in pods_of(render("--set", f"{SECRET},secretKeys.caBundle={key}")):
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        items = volumes["secrets"]["secret"]["items"] if "secrets" in volumes else []
+        mounted = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+
+        assert [item["key"] for item in items if item["path"] == "ca.pem"] == ([key] if key else [])
+        assert mounted.keys() == volumes.keys()
+        assert not items or mounted["secrets"]["mountPath"] == "/run/secrets/gateway"
+
+
 def test_every_pod_meets_the_restricted_profile(objects):
     for pod in pods_of(objects):
         assert pod["automountServiceAccountToken"] is False

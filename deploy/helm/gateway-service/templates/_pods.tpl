@@ -86,17 +86,24 @@ secretKeyRef: { name: {{ index . 0 }}, key: {{ index . 1 }} }
 {{- merge $ours .Values.settings | toYaml -}}
 {{- end -}}
 
-{{- define "gateway.secrets" -}}
+{{/* Keys of the Secret by the file that they become: (list . files). */}}
+{{- define "gateway.volumes" -}}
+{{- $files := index . 1 }}
+{{- with index . 0 }}
+{{- with .Values.secretKeys.caBundle }}{{ $_ := set $files "ca.pem" . }}{{ end }}
+{{- if $files }}
 - name: secrets
   secret:
-    secretName: {{ index . 0 }}
+    secretName: {{ .Values.existingSecret }}
     defaultMode: 0440
     items:
-      {{- range $path, $key := index . 1 }}
+      {{- range $path, $key := $files }}
       - { key: {{ $key }}, path: {{ $path }} }
       {{- end }}
+{{- end }}
 - name: tmp
   emptyDir: { medium: Memory, sizeLimit: 64Mi }
+{{- end }}
 {{- end -}}
 
 {{- define "gateway.mounts" -}}
