@@ -311,6 +311,20 @@ def test_a_broker_url_prints_without_its_password(url, shown):
     assert given.broker_url.get_secret_value() == url
 
 
+@pytest.mark.parametrize(
+    ("url", "used"),
+    [
+        ("rediss://h/0", "rediss://h/0?ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
+        ("rediss://a/0;rediss://b/0", "rediss://a/0?ssl_cert_reqs=required;rediss://b/0?ssl_cert_reqs=required"),
+        ("redis://h/0", "redis://h/0"),
+    ],
+)
+def test_the_certificate_of_a_redis_is_checked_unless_the_url_says_otherwise(url, used):
+    assert options(broker_url=url).broker_url.get_secret_value() == used
+
+
 def test_the_token_is_in_no_repr():
     assert "abc.def.ghi" not in repr(options()) + str(options())
 
