@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from gateway_service.embedded import PrivateRabbitMQ
+from gateway_service.embedded import PrivateRabbitMQ, PrivateValkey
 from gateway_service.publisher import Outbox, PublisherState, make_link
 from gateway_service.unrouted import unrouted_now
 from gateway_service.worker.configuration import celery_settings
@@ -51,19 +51,32 @@ def test_workers_and_tools_check_the_certificate_as_well(
 ) -> None:
     url = rabbitmq_url.replace("amqp://", "amqps://").replace(f"127.0.0.1:{rabbitmq.port}", f"localhost:{front.port}")
 
-    def connect(broker_url: str) -> bool:
-        app = Celery("worker", set_as_current=False)
-        app.conf.update(celery_settings({"GATEWAY_BROKER_URL": broker_url}))
-        with app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0)
-            connection.maybe_close_channel(connection.default_channel)
-            connection.collect()
-            return bool(connection.ensure_connection(max_retries=1, interval_start=0).connected)
-
     assert connect(f"{url}?ssl_ca_certs={certificate[0]}")
     assert unrouted_now(f"{url}?ssl_ca_certs={certificate[0]}") == {}
     with pytest.raises(OperationalError, match="certificate"):
         connect(url)
+
+
+def test_they_check_that_of_a_redis_as_well(
+    certificate: tuple[Path, Path], valkey: PrivateValkey, valkey_url: str
+) -> None:
+    with closing(TlsFront(certificate, valkey.port)) as front:
+        url = valkey_url.replace("redis://", "rediss://").replace(f"127.0.0.1:{valkey.port}", f"localhost:{front.port}")
+
+        assert connect(f"{url}?ssl_ca_certs={certificate[0]}")
+        with pytest.raises(OperationalError):
+            connect(url)
+
+
+def connect(broker_url: str) -> bool:
+    """Connect, and once more, as a worker does."""
+    app = Celery("worker", set_as_current=False)
+    app.conf.update(celery_settings({"GATEWAY_BROKER_URL": broker_url}))
+    with app.connection_for_read() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0)
+        connection.default_channel.close()
+        connection.collect()
+        return bool(connection.ensure_connection(max_retries=1, interval_start=0).connected)
 
 
 def test_an_unknown_certificate_is_refused(front: TlsFront, rabbitmq_url: str, rabbitmq: PrivateRabbitMQ) -> None:
