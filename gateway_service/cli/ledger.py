@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from gateway_service.cli.flags import setting_flags
+from gateway_service.cli.service import failures_as_json
 from gateway_service.errors import EX_REFUSED
 from gateway_service.protocol.ledger import SessionLedger
 
@@ -44,6 +45,7 @@ Exit codes: 0 everything balances, 1 something does not, 69 the state store cann
 )
 @setting_flags
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@failures_as_json
 def ledger(config_file: Path | None, *, as_json: bool, **flags: Any) -> int:
     """Prove, session by session, that nothing was lost.
 

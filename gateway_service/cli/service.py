@@ -11,10 +11,11 @@ import click
 from rich.console import Console
 
 from gateway_service.cli.flags import config_flag, flag_of
-from gateway_service.errors import EX_OK, EX_REFUSED
-from gateway_service.refusals import ControlError
+from gateway_service.errors import EX_OK, EX_REFUSED, ConfigurationError, GatewayServiceError, ServiceUnavailable
+from gateway_service.refusals import ControlError, Misconfigured
 from gateway_service.settings import SETTINGS, load_control_options
 from gateway_service.supervisor.plan import as_ranges
+from gateway_service.telemetry import redact
 
 if TYPE_CHECKING:
     from gateway_service.control.client import ControlClient
@@ -62,6 +63,11 @@ class Caller:
         return EX_REFUSED if answer["failures"] else EX_OK
 
 
+def printable(text: str) -> str:
+    """Return what someone else said, such as a close reason of Discord's, as a terminal shows it and never obeys it."""
+    return text if text.isprintable() else json.dumps(text)
+
+
 def _lines_of(failures: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return one line for each failure; one that several shards of a host have in common is told once, with them."""
     shards: dict[tuple[str, str, str | None], list[int]] = {}
@@ -70,14 +76,42 @@ def _lines_of(failures: Iterable[Mapping[str, Any]]) -> list[str]:
         if failure.get("shard_id") is not None:
             shard_ids.append(failure["shard_id"])
     return [
-        f"{code}: {message}" + (f" (shards {as_ranges(shard_ids)} of {host})" if len(shard_ids) > 1 else "")
+        f"{code}: {printable(message)}" + (f" (shards {as_ranges(shard_ids)} of {host})" if len(shard_ids) > 1 else "")
         for (code, message, host), shard_ids in shards.items()
     ]
+
+
+def failures_as_json(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command with ``--json`` print why it has no answer as JSON too; the exit code is the same."""
+
+    @wraps(function)
+    def run(*args: Any, as_json: bool, **given: Any) -> Any:
+        try:
+            return function(*args, as_json=as_json, **given)
+        except GatewayServiceError as exc:
+            if not as_json:
+                raise
+            click.echo(json.dumps({"failures": _failures_of(exc)}, indent=2))
+            return exc.exit_code
+
+    return run
+
+
+def _failures_of(error: GatewayServiceError) -> list[dict[str, object]]:
+    if isinstance(error, ControlError):
+        failures = [error.to_json("")]
+    elif isinstance(error, ConfigurationError):
+        failures = [Misconfigured(fault).to_json("") for fault in error.faults]
+    else:
+        code = "unavailable" if isinstance(error, ServiceUnavailable) else ControlError.code
+        failures = [{"code": code, "message": str(error)}]
+    return [failure | {"message": redact(str(failure["message"]))} for failure in failures]
 
 
 def for_service(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command ``--json`` and the flags that lead to the service; it gets a :class:`Caller` first."""
 
+    @failures_as_json
     @wraps(function)
     def run(
         config_file: Path | None,
@@ -91,13 +125,7 @@ def for_service(function: Callable[..., Any]) -> Callable[..., Any]:
 
         flags: Mapping[str, Any] = {"control_address": control_address, "control_tokens_file": control_tokens_file}
         with ControlClient(load_control_options(flags, os.environ, config_file)) as client:
-            try:
-                return function(Caller(client, as_json=as_json), **given)
-            except ControlError as exc:
-                if not as_json:
-                    raise
-                click.echo(json.dumps({"failures": [exc.to_json("")]}, indent=2))
-                return exc.exit_code
+            return function(Caller(client, as_json=as_json), **given)
 
     decorated: Callable[..., Any] = config_flag(run)
     for setting in SETTINGS:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway_service.cli.service import EXIT_CODES, Answer, Caller, for_service
+from gateway_service.cli.service import EXIT_CODES, Answer, Caller, for_service, printable
 from gateway_service.errors import EX_OK, EX_REFUSED
 from gateway_service.supervisor.plan import as_ranges
 
@@ -31,7 +31,14 @@ Examples:
 """
 )
 @click.option("--once", is_flag=True, help="Print once and end.")
-@click.option("--interval", "interval_s", default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two looks.",
+)
 @for_service
 def status(caller: Caller, *, once: bool, interval_s: float) -> int:
     """Watch the shards of a running service."""
@@ -92,8 +99,10 @@ class StatusView:
             ],
         )
         unrouted = ", ".join(f"{event} {count:,}" for event, count in answer["result"].get("unrouted", {}).items())
-        unwanted = [Text(f"nobody subscribed to: {unrouted}", style="yellow")] if unrouted else []
-        missing = [Text(f"{failure['code']}: {failure['message']}", style="red") for failure in answer["failures"]]
+        unwanted = [Text(f"nobody subscribed to: {printable(unrouted)}", style="yellow")] if unrouted else []
+        missing = [
+            Text(f"{failure['code']}: {printable(failure['message'])}", style="red") for failure in answer["failures"]
+        ]
         reasons = [Text(line, style="yellow") for line in _reasons(shards)]
         return Group(Text(summary, style="bold"), table, *reasons, *unwanted, *missing, _forecast(budget))
 
@@ -191,7 +200,7 @@ def _reasons(shards: Iterable[Mapping[str, Any]]) -> list[str]:
     for shard in shards:
         if shard["reason"]:
             by_reason.setdefault(shard["reason"], []).append(shard["shard_id"])
-    return [f"shard {as_ranges(ids)}: {reason}" for reason, ids in by_reason.items()]
+    return [f"shard {as_ranges(ids)}: {printable(reason)}" for reason, ids in by_reason.items()]
 
 
 def _list(caller: Caller, answer: Answer, headings: Sequence[str], rows: Iterable[Cells]) -> int:
@@ -205,8 +214,8 @@ def _table(headings: Sequence[str], rows: Iterable[Cells]) -> Table:
     for heading in headings:
         table.add_column(heading, justify="left" if heading in _LEFT else "right", overflow="fold")
     for row in rows:
-        # What Discord or a broker said may look like rich's markup.
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        # What Discord or a broker said may look like rich's markup, or like a command to the terminal.
+        table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))
     return table
 
 
@@ -215,7 +224,7 @@ def _host(node: str) -> str:
 
 
 def _state(state: str) -> Text:
-    return Text(state, style=_STYLES.get(state, "yellow"))
+    return Text(printable(state), style=_STYLES.get(state, "yellow"))
 
 
 def _ms(seconds: float | None) -> str:

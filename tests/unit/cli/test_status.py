@@ -3,7 +3,9 @@
 import pytest
 from rich.console import Console
 
+from gateway_service.cli.main import run
 from gateway_service.cli.status import StatusView
+from gateway_service.errors import EX_USAGE
 
 NOW = 1_000_000.0
 BUDGET = {"total": 1000, "remaining": 1000, "reserve": 200, "can_restart_all": True}
@@ -103,3 +105,14 @@ def test_the_age_of_a_session_is_short(shown, age_s, age):
     lines = shown(shard(0, session_since=None if age_s is None else NOW - age_s, latency_s=None))
 
     assert lines[2].split() == ["0", "live", "confirming", "2,500", "0", *age.split(), "3", "0"]
+
+
+@pytest.mark.parametrize("field", ["reason", "state", "rung"])
+def test_a_terminal_does_not_obey_what_someone_else_said(shown, field):
+    assert not any("\x1b" in line for line in shown(shard(0, **{field: "\x1b]0;owned\x07"})))
+
+
+@pytest.mark.parametrize("interval", ["-1", "0"])
+def test_an_interval_that_is_no_time_is_a_wrong_command_line(interval, capsys):
+    assert run(["status", "--interval", interval]) == EX_USAGE
+    assert "--interval" in capsys.readouterr().err
