@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from gateway_service.errors import ServiceUnavailable
 from gateway_service.settings import Address
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _BACKLOG: Final = 64
 _MAX_CONNECTIONS: Final = 200
 _STOP_TIMEOUT_S: Final = 2
+# From the end of the last answer; whoever sends slowly on purpose keeps a connection no longer.
+_REQUEST_WITHIN_S: Final = 10.0
 
 
 class AddressUnavailable(ServiceUnavailable):
@@ -73,11 +75,21 @@ def address_of(bound: socket.socket) -> Address:
 class HttpServer:
     """uvicorn without what a program of its own needs: signals, logs and workers are the supervisor's."""
 
-    def __init__(self, listening: socket.socket, control: "Control", feed: "Feed", tokens: "Tokens") -> None:
+    def __init__(
+        self,
+        listening: socket.socket,
+        control: "Control",
+        feed: "Feed",
+        tokens: "Tokens",
+        *,
+        request_within_s: float = _REQUEST_WITHIN_S,
+    ) -> None:
+        """Make it; ``request_within_s`` is how long a connection may be open without a whole request."""
         self._socket = listening
         self._control = control
         self._feed = feed
         self._tokens = tokens
+        self._request_within_s = request_within_s
 
     @property
     def address(self) -> Address:
@@ -108,7 +120,7 @@ class HttpServer:
         return Server(
             uvicorn.Config(
                 api.app,
-                http="h11",
+                http=_connection_class(self._request_within_s),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -119,6 +131,70 @@ class HttpServer:
                 timeout_graceful_shutdown=_STOP_TIMEOUT_S,
             )
         )
+
+
+def _connection_class(request_within_s: float) -> type[asyncio.Protocol]:
+    """Return the class of connections; a request, with its body, may take so long from when a connection is free."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class HttpConnection(H11Protocol):
+        """uvicorn's, which would wait for a request without end.
+
+        uvicorn answers every request with 503 once it holds ``limit_concurrency`` connections, those of probes too, so
+        the connection that has waited longest for its request makes room for a new one.
+        """
+
+        overdue: asyncio.TimerHandle | None = None
+        """Runs while there is no whole request."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+                self._make_room()
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._stop_watching()
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            self._watch()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()
+
+        def _watch(self) -> None:
+            cycle = self.cycle
+            if self.transport.is_closing() or (
+                cycle is not None and not cycle.more_body and not cycle.response_complete
+            ):
+                self._stop_watching()
+            elif self.overdue is None:
+                self.overdue = self.loop.call_later(request_within_s, self.give_up)
+
+        def _stop_watching(self) -> None:
+            if self.overdue is not None:
+                self.overdue.cancel()
+                self.overdue = None
+
+        def _make_room(self) -> None:
+            waiting = {
+                each.overdue.when(): each
+                for each in cast("set[HttpConnection]", self.connections)
+                if each.overdue is not None
+            }
+            if waiting:
+                waiting[min(waiting)].give_up()
+
+        def give_up(self) -> None:
+            """Close; the place is free at once."""
+            self._stop_watching()
+            self.connections.discard(self)  # uvicorn would when the loop comes to it
+            self.transport.close()
+
+    return HttpConnection
 
 
 def _version() -> str:

@@ -19,6 +19,8 @@ from tests.support.waiting import TIMEOUT_S, until
 
 # More than the server takes connections.
 MANY = 250
+# Long enough for MANY connections to be opened, and short enough to be waited for.
+REQUEST_WITHIN_S = 3.0
 
 
 class Slow(FakeFleet):
@@ -43,7 +45,7 @@ async def client(fleet):
     control = Control(Host(fleet, "gateway@here", lambda _reason: None))
     feed = Feed(control.host)
     with listening(bind(Address("127.0.0.1", 0))) as bound:
-        server = HttpServer(bound, control, feed, Tokens({}))
+        server = HttpServer(bound, control, feed, Tokens({}), request_within_s=REQUEST_WITHIN_S)
         running = [asyncio.ensure_future(each) for each in (server.run(), feed.run())]
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=f"http://{server.address}", timeout=TIMEOUT_S, limits=limits) as client:
@@ -92,3 +94,22 @@ async def test_calls_beyond_the_bound_are_refused_and_probes_are_answered(client
     codes = [response.status_code for response in await asyncio.gather(*calls)]
 
     assert (codes.count(200), codes.count(429)) == (MAX_CALLS, 20)
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST /v1/drain HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\n1"], ids=["silent", "half"]
+)
+async def test_connections_without_a_whole_request_are_closed_and_probes_are_answered(client, begun):
+    async def connect():
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(begun)
+        return reader, writer
+
+    connections = [await connect() for _ in range(MANY)]
+    try:
+        await assert_probes_are_answered(client)
+        async with asyncio.timeout(TIMEOUT_S):
+            assert {await reader.read() for reader, _ in connections} == {b""}
+    finally:
+        for _, writer in connections:
+            writer.close()
