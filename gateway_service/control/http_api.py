@@ -24,12 +24,12 @@ from gateway_service.control.health import why_not_ready
 from gateway_service.control.idempotency import BadKey, IdempotencyKeys
 from gateway_service.control.metrics import CONTENT_TYPE, exposition
 from gateway_service.control.operations import OPERATIONS, Operation
-from gateway_service.control.other_sites import is_from_other_site
+from gateway_service.control.other_sites import check_no_site_sent
 from gateway_service.control.problem import PROBLEM_JSON, Problem, problem_of
 from gateway_service.control.replies import Answer
 from gateway_service.control.room import NoRoom, Room
 from gateway_service.control.tokens import Scope, Tokens
-from gateway_service.refusals import FAULT, ControlError, Forbidden, InvalidArgument, TooLarge
+from gateway_service.refusals import FAULT, ControlError, InvalidArgument, TooLarge
 
 # Proxies close what says nothing for half a minute or a minute, and who went away is found out by writing.
 KEEP_ALIVE_S: Final = 15.0
@@ -124,8 +124,8 @@ class HttpApi:
             raise
 
     def _authorize(self, request: Request, scope: Scope) -> str:
-        if not self._tokens and is_from_other_site(request.headers):
-            raise Forbidden("without tokens, requests from the pages of other sites are refused")
+        if not self._tokens:
+            check_no_site_sent(request.headers)
         name = self._tokens.authorize(request.headers.get("authorization"), scope)
         return f"http:{name}@{_address_of(request)}"
 

@@ -54,7 +54,7 @@ def test_any_arguments_are_taken_or_refused_in_words(request):
 
 def ask(app, method, path, **more):
     async def send():
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return await client.request(method, path, **more)
 
     return asyncio.run(send())
@@ -96,7 +96,7 @@ def test_every_error_is_a_problem_in_words(body, status, detail):
 
     async def send():
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             headers = {"content-type": "application/json"}
             return await client.post("/v1/guilds/4/soundboard-sounds", content=body, headers=headers)
 
@@ -109,11 +109,17 @@ def test_every_error_is_a_problem_in_words(body, status, detail):
     ("headers", "status"),
     [
         ({}, 200),
-        ({"Origin": "http://here", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 200),
         ({"Sec-Fetch-Site": "none"}, 200),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Origin": "http://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Host": "127.0.0.2:9420"}, 200),
+        ({"Host": "[::1]:9420"}, 200),
+        ({"Host": "rebound.example:9420", "Origin": "http://rebound.example:9420"}, 403),
+        ({"Host": "localhost.rebound.example"}, 403),
+        ({"Host": "10.0.0.1"}, 403),
+        ({"Host": "[::1"}, 403),
     ],
 )
 def test_without_tokens_no_page_of_another_site_ends_the_service(app, headers, status):
