@@ -1,5 +1,6 @@
 """Performs operations for whoever asks, here or on the host that is concerned, and notes who asked for what."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
@@ -53,8 +54,8 @@ class Control:
             arguments = parsed(operation, given)
             self._check_shard(operation, arguments)
             answer = await self._perform(operation, arguments, caller, started)
-        except ControlError as exc:
-            self._note(operation, arguments, caller, exc.code, started)
+        except BaseException as exc:  # who is cancelled may have begun it
+            self._note(operation, arguments, caller, _code_of(exc), started)
             raise
         self._note(operation, arguments, caller, _outcome_of(answer), started)
         return answer
@@ -73,8 +74,8 @@ class Control:
             if not self._concerns_us(operation, arguments):
                 return None
             answer = self._answer(operation, caller, started, await self._run(operation, arguments))
-        except ControlError as exc:
-            self._note(operation, arguments, caller, exc.code, started)
+        except BaseException as exc:  # who is cancelled may have begun it
+            self._note(operation, arguments, caller, _code_of(exc), started)
             raise
         self._note(operation, arguments, caller, _outcome_of(answer), started)
         return answer
@@ -262,6 +263,12 @@ def _failures(refusal: Mapping[str, object], shard_ids: Iterable[int]) -> list[S
 
 def _outcome_of(answer: Answer[Any]) -> str:
     return "partial" if answer.failures else "ok"
+
+
+def _code_of(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return error.code if isinstance(error, ControlError) else ControlError.code
 
 
 def _ms_since(started: float) -> float:

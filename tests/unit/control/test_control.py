@@ -276,6 +276,22 @@ async def test_a_fault_of_ours_is_logged_and_told_as_any_error(caplog):
     assert [record.message for record in caplog.records] == ["control.failed"]
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(asyncio.CancelledError(), "cancelled"), (RuntimeError("broken"), "internal")]
+)
+async def test_a_call_that_ends_in_any_way_is_noted(error, outcome):
+    class Peers:
+        async def ask(self, *_asked, **_more):
+            raise error
+
+    _, subject = control(peers=Peers())
+
+    with pytest.raises(type(error)):
+        await perform(subject, "restart_shard", shard_id=2)
+
+    assert subject.calls == {("restart_shard", outcome): 1}
+
+
 async def test_a_broadcast_for_shards_of_others_is_not_answered():
     _, subject = control()
 
