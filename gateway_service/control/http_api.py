@@ -109,7 +109,7 @@ class HttpApi:
         try:
             await _check_places(operation, request)
             with self._calls.taken():
-                answer = await self._keys.once(caller, key, fingerprint, call)
+                answer = await self._keys.once(caller.rpartition("@")[0], key, fingerprint, call)
         except (BadKey, Misplaced, NoRoom) as exc:
             self._control.turned_away(operation, caller, exc)
             raise

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from gateway_service.refusals import ControlError, InvalidArgument, OperationTimedOut
+from gateway_service.control.room import NoRoom
+from gateway_service.refusals import ControlError, InvalidArgument, OperationTimedOut, OtherHost
 
 KEEP_S: Final = 600.0
 MAX_KEYS: Final = 1000
@@ -36,6 +37,7 @@ class IdempotencyKeys:
 
         Raises:
             BadKey: It is too long, or came with another request before.
+            NoRoom: As many keys are remembered as there is room for; forgetting one would let its call run again.
             ControlError: Whatever the call raised, also for the calls that came later.
         """
         if key is None:
@@ -49,17 +51,21 @@ class IdempotencyKeys:
             if known_fingerprint != fingerprint:
                 raise BadKey("Idempotency-Key: was sent with another request before")
             return await asyncio.shield(running)
+        if len(self._calls) >= MAX_KEYS:
+            raise NoRoom(
+                f"Idempotency-Key: {MAX_KEYS} keys came in the last {KEEP_S:.0f} s; try again later or without"
+            )
         task = asyncio.ensure_future(call())
         self._calls[caller, key] = (self._clock() + KEEP_S, fingerprint, task)
         try:
             return await asyncio.shield(task)
-        except OperationTimedOut:
-            raise  # what was sent may still have its effect
+        except (OperationTimedOut, OtherHost):
+            raise  # what was sent may still have its effect, and only the answer of its host be lost
         except ControlError:
             self._calls.pop((caller, key), None)  # nothing was done, so it may be tried again
             raise
 
     def _forget_old(self) -> None:
         now = self._clock()
-        while self._calls and (len(self._calls) >= MAX_KEYS or next(iter(self._calls.values()))[0] <= now):
+        while self._calls and next(iter(self._calls.values()))[0] <= now:
             self._calls.popitem(last=False)

@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from gateway_service.control.idempotency import KEEP_S, MAX_KEYS, IdempotencyKeys
-from gateway_service.refusals import InvalidArgument, NotReady, OperationTimedOut
+from gateway_service.control.room import NoRoom
+from gateway_service.refusals import InvalidArgument, NotReady, OperationTimedOut, OtherHost
 
 
 class Calls:
@@ -76,6 +77,20 @@ async def test_keys_are_forgotten_by_age_and_by_number():
     now[0] = KEEP_S
     assert await keys.once("me", "old", "x", calls) == 2
 
-    for number in range(MAX_KEYS):
+    for number in range(MAX_KEYS - 1):
         await keys.once("me", str(number), "x", calls)
-    assert await keys.once("me", "old", "x", calls) == MAX_KEYS + 3
+    with pytest.raises(NoRoom, match="1000 keys came in the last 600 s"):
+        await keys.once("me", "new", "x", calls)
+    assert await keys.once("me", "old", "x", calls) == 2
+    now[0] *= 2
+    assert await keys.once("me", "new", "x", calls) == MAX_KEYS + 2
+
+
+async def test_a_call_whose_host_did_not_answer_is_not_carried_out_again():
+    calls, keys = Calls(OtherHost("no answer")), IdempotencyKeys(lambda: 0.0)
+
+    for _ in range(2):
+        with pytest.raises(OtherHost):
+            await keys.once("me", "key", "x", calls)
+
+    assert calls.count == 1
