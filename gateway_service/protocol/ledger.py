@@ -25,7 +25,7 @@ class SessionLedger:
     seq: int
     """Of the last dispatch that is counted."""
     heard_at: float
-    """UNIX seconds at which the last dispatch arrived."""
+    """UNIX seconds at which the last dispatch arrived that an intent let through."""
     received: int = 0
     """Different dispatches read from the socket."""
     published: int = 0

@@ -83,7 +83,7 @@ class Shard:
         self._session: str = ""
         """Hash of the present session's id."""
         self._book: Book | None = None
-        self._heard_at = 0.0
+        self._heard, self._heard_at = 0, 0.0
         self._tally = Tally()
         self._earlier = 0  # dispatches of the sessions before the present one
         self._is_answered = asyncio.Event()  # no IDENTIFY is under way
@@ -95,7 +95,6 @@ class Shard:
         self._latency_s: float | None = None
         self._heartbeats = heartbeats
         self._endings = endings
-        self._heard = 0
         if machine.session is not None:
             self._follow(machine.session).guild_ids = machine.guild_ids
 
@@ -104,7 +103,7 @@ class Shard:
             # What the old session still has in the outbox is published all the same, so it may be counted now.
             self._earlier += self._outbox.counts(self._session).received
             self._outbox.close_session(self._session)
-        self._session = session_hash(session.session_id)
+        self._session, self._heard_at = session_hash(session.session_id), 0.0
         self._outbox.open_session(self._session, session.seq)
         self._book = self._books.follow(self._session, self.shard_id, self._num_shards, session.seq, time.time())
         return self._book
@@ -112,7 +111,10 @@ class Shard:
     # What the machine decides.
 
     def deliver(self, dispatch: Deliver) -> None:
-        self._heard_at = now = time.time()
+        now = time.time()
+        if dispatch.event not in UNASKED_EVENTS:  # what a session without its intents gets as well proves nothing
+            self._heard += 1
+            self._heard_at = now
         if not self.routes.admits(dispatch.event, dispatch.seq):
             self._outbox.skip(self._session, dispatch.seq)
             return
@@ -129,8 +131,6 @@ class Shard:
                 dispatch.raw,
             )
         )
-        if dispatch.event not in UNASKED_EVENTS:
-            self._heard += 1
         if dispatch.event in self.requests.events:
             self.requests.receive(dispatch.event, dispatch.raw)
         if not has_room and not self._is_suspended:

@@ -1,10 +1,12 @@
 import asyncio
+import json
 import logging
 from collections import Counter
 from typing import get_args
 
 import pytest
 
+from gateway_service.contract import GAP_EVENT
 from gateway_service.metrics import Histogram
 from gateway_service.protocol.effects import Deliver, NoteName, SessionForgotten
 from gateway_service.protocol.guilds import GuildSnapshot
@@ -115,6 +117,19 @@ async def test_what_an_earlier_resumed_hid_is_counted_as_replayed_and_not_as_ano
 
     status = shard.status()
     assert (status.resumes, status.replayed, shard._book.replayed) == (1, 5, 5)
+
+
+async def test_the_gap_of_a_deaf_session_begins_with_what_an_intent_let_through(shard, outbox):
+    shard.session_opened(SESSION)
+    shard.deliver(Deliver("MESSAGE_CREATE", 1, b"{}", None, None))
+    shard.refresh()
+    heard_at = shard._book.heard_at
+    shard.deliver(Deliver("RESUMED", 2, b"{}", None, None))
+    shard.refresh()
+    shard.session_forgotten(FORGOTTEN)
+
+    [gap] = [json.loads(each.raw) for each in outbox.take(10, 10**9) if each.event == GAP_EVENT]
+    assert gap["from"] == heard_at
 
 
 async def test_a_zombied_connection_is_logged_as_a_warning_of_its_own(shard, caplog):
