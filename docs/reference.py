@@ -14,7 +14,7 @@ EXIT_CODES: Final = {
     errors.EX_REFUSED: ("EX_REFUSED", "the service answered and refused the operation, or could do only a part of it"),
     errors.EX_USAGE: ("EX_USAGE", "the command line is wrong: an unknown command, flag, shard or argument"),
     errors.EX_UNAVAILABLE: ("EX_UNAVAILABLE", "something outside did not answer; starting again later may help"),
-    errors.EX_SOFTWARE: ("EX_SOFTWARE", "a fault in this program; `--log-level debug` shows where"),
+    errors.EX_SOFTWARE: ("EX_SOFTWARE", "a fault in this program; `GATEWAY_LOG_LEVEL=debug` shows where"),
     errors.EX_CONFIG: ("EX_CONFIG", "a setting is wrong or Discord refused it; starting again cannot help"),
     errors.EX_INTERRUPTED: (
         "EX_INTERRUPTED",

@@ -4,11 +4,12 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from gateway_service.errors import (
     EX_INTERRUPTED,
@@ -83,6 +84,11 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from the list: click's own imports every command for its help line, which takes seconds."""
+        names = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return names + super(click.Group, self).shell_complete(ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -148,10 +154,10 @@ _VARIABLE_OF: Final = {
 }
 
 
-def report(error: BaseException) -> int:
+def report(error: BaseException, environ: Mapping[str, str] = os.environ) -> int:
     """Say on standard error what happened, without secrets, and return the exit code for it."""
     if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        return report(error.exceptions[0])
+        return report(error.exceptions[0], environ)
     if isinstance(error, ConfigurationError):
         _say(*error.faults)
         return error.exit_code
@@ -161,10 +167,11 @@ def report(error: BaseException) -> int:
     if isinstance(error, GatewayServiceError):
         _say(str(error))
         return error.exit_code
-    if logging.getLogger().isEnabledFor(logging.DEBUG):
+    # Most commands have no --log-level and set up no log: the variable is there for all of them.
+    if logging.getLogger().isEnabledFor(logging.DEBUG) or environ.get("GATEWAY_LOG_LEVEL", "").lower() == "debug":
         _say("".join(traceback.format_exception(error)).rstrip())
     else:
-        _say(f"a fault in this program: {type(error).__name__}: {error}; --log-level debug shows where")
+        _say(f"a fault in this program: {type(error).__name__}: {error}; GATEWAY_LOG_LEVEL=debug shows where")
     return EX_SOFTWARE
 
 

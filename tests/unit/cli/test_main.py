@@ -1,6 +1,8 @@
 """The command line: what it lists, and what becomes of errors."""
 
 import logging
+import subprocess
+import sys
 
 import click
 import pytest
@@ -97,7 +99,7 @@ def test_a_wrong_command_line_shows_the_usage(arguments, capsys):
         (
             ZeroDivisionError("no"),
             EX_SOFTWARE,
-            ["gateway-service: a fault in this program: ZeroDivisionError: no; --log-level debug shows where"],
+            ["gateway-service: a fault in this program: ZeroDivisionError: no; GATEWAY_LOG_LEVEL=debug shows where"],
         ),
     ],
 )
@@ -117,6 +119,37 @@ def test_a_fault_of_ours_shows_where_at_the_debug_level(capsys):
 
     assert code == EX_SOFTWARE
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_the_variable_shows_where_for_commands_without_a_log_level_and_hides_secrets(capsys):
+    with pytest.raises(ValueError, match="hidden") as raised:
+        int("amqp://me:hidden@host//")
+    code = report(raised.value, {"GATEWAY_LOG_LEVEL": "DEBUG"})
+
+    printed = capsys.readouterr().err
+    assert code == EX_SOFTWARE
+    assert "Traceback" in printed
+    assert "test_main.py" in printed
+    assert "hidden" not in printed
+
+
+def test_a_first_word_is_completed_with_its_help():
+    completed = cli.shell_complete(click.Context(cli), "st")
+
+    assert [(item.value, item.help) for item in completed] == [
+        (name, COMMANDS[name][1]) for name in ("start", "status")
+    ]
+
+
+def test_completing_a_first_word_imports_no_command():
+    code = (
+        "import sys, click\n"
+        "from gateway_service.cli.main import COMMANDS, cli\n"
+        "cli.shell_complete(click.Context(cli), '')\n"
+        "print(*({path.partition(':')[0] for path, _ in COMMANDS.values()} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 @pytest.mark.parametrize(
