@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway_service.errors import SpoolCorrupt, SpoolUnavailable
 from gateway_service.publisher.envelope import Envelope
-from gateway_service.publisher.spool_file import BUSY, Rows, SpoolFile
+from gateway_service.publisher.spool_file import BUSY, Rows, SpoolFile, is_cleared
 from gateway_service.publisher.spool_folder import SpoolFolder, first_shard_of, set_damaged_aside
 
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
@@ -75,7 +75,6 @@ class Spool:
         """The newest row there ever was: what comes later has larger numbers, or it would count as sent."""
         self._owner = owner
         self._file: SpoolFile | None = None
-        self._found_empty: set[str] = set()
         self._lock = Lock()
 
     def why_full(self) -> str | None:
@@ -134,26 +133,27 @@ class Spool:
             except SpoolUnavailable:
                 if not is_emptied:
                     raise
-                with self._folder.locked():  # with its rows still in it, nobody may take it over in between
-                    self._remove_file()  # deleting rows takes room, of which a full disk has none
+                self._clear_file()  # deleting rows takes room, of which a full disk has none
             self.rows -= len(sizes)
             self.size_bytes -= sum(sizes.values())
 
     def tidy(self) -> None:
-        """Delete the file when nothing is in it."""
+        """Give the room of the file back when nothing is in it."""
         with self._lock:
             if not self.rows:
-                self._remove_file()
+                self._clear_file()
 
     def _reusable_bytes(self) -> int:
         with self._lock, contextlib.suppress(SpoolUnavailable):  # whoever writes will learn why
             return self._file.reusable_bytes if self._file is not None else 0
         return 0
 
-    def _remove_file(self) -> None:
-        file, self._file = self._file, None
+    def _clear_file(self) -> None:
+        file = self._file
         if file is not None:
-            file.remove()
+            with self._folder.locked():  # nobody may take it over in between
+                self._file = None
+                file.clear()
 
     def adopt(self) -> Adoption:
         """Take over what processes that are gone have left for this one.
@@ -176,7 +176,10 @@ class Spool:
                     continue
                 try:
                     try:
-                        self._adopt_file(path, adopted)
+                        if not is_cleared(path):
+                            self._adopt_file(path, adopted)
+                        elif self._owner.owns(*first_shard_of(path)):
+                            self._folder.saw_cleared(path)
                     except SpoolCorrupt as exc:
                         if exc.where != str(path):  # it is our own file that is damaged
                             raise
@@ -208,11 +211,13 @@ class Spool:
             return None
 
     def close(self) -> None:
-        """Release the file, and delete it when nothing is in it."""
+        """Release the file, and leave no more than its name when nothing is in it."""
         with self._lock:
-            file, self._file = self._file, None
-            if file is not None:
-                file.close() if self.rows else file.remove()
+            if not self.rows:
+                self._clear_file()
+            elif self._file is not None:
+                self._file.close()
+                self._file = None
 
     def _adopt_file(self, path: Path, adopted: dict[str, Rows]) -> None:
         """Take our rows out of one file, and count them even when not all of them could be taken."""
@@ -226,11 +231,8 @@ class Spool:
                 return
             if ours:
                 self._copy(file, adopted)
-            elif not contents and self._owner.owns(*first_shard_of(path)):
-                # Not at the first look: the store, which is written more often, may say that something is in it.
-                if path.name in self._found_empty:
-                    file.remove()
-                self._found_empty ^= {path.name}
+            if len(ours) == len(contents):
+                file.clear()
         finally:
             if self._file is not file:
                 file.close()

@@ -1,6 +1,7 @@
 """One file of the spool: dispatches on disk that the broker has not confirmed yet, oldest first."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -182,14 +183,23 @@ class SpoolFile:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
-    def remove(self) -> None:
-        """Close and delete the file."""
+    def clear(self) -> None:
+        """Close the file and leave nothing of it but its name, see :func:`is_cleared`.
+
+        Raises:
+            SpoolUnavailable: It cannot be written.
+        """
         self.close()
         try:
-            for path in _parts(self.path):
-                path.unlink(missing_ok=True)
+            for log in _parts(self.path)[
+                1:
+            ]:  # before what it is a log of: a crash in between repeats, and loses nothing
+                log.unlink(missing_ok=True)
+            os.truncate(self.path, 0)
+        except FileNotFoundError:
+            pass
         except OSError as exc:
-            raise SpoolUnavailable(str(self.path), f"it cannot be deleted: {exc.strerror}") from exc
+            raise SpoolUnavailable(str(self.path), f"it cannot be emptied: {exc.strerror}") from exc
 
     def _prepare(self) -> None:
         with transaction(self._connection):
@@ -213,6 +223,14 @@ class SpoolFile:
             raise SpoolCorrupt(str(self.path), "it is damaged") from exc
         except OSError as exc:
             raise SpoolUnavailable(str(self.path), f"it cannot be made: {exc.strerror}: {exc.filename}") from exc
+
+
+def is_cleared(path: Path) -> bool:
+    """Tell whether everything that was in a file has been taken out of it; False for one that is not there."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return False
 
 
 def move_aside(path: Path, name: str) -> Path:

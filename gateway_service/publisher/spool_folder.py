@@ -5,6 +5,7 @@ import fcntl
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +17,8 @@ from gateway_service.sqlite_file import nearest_existing, obstacle_to
 # What stays free of the disk, a quarter of a small one; several processes write up to 4 MiB at once, and twice.
 RESERVE_BYTES: Final = 32 * 1024 * 1024
 _DAMAGED: Final = ".damaged-"
+# Five seconds apart, so longer than a process drains, which may have cleared the file and looks as well.
+_LOOKS: Final = 4
 _LOCK: Final = ".lock"
 
 
@@ -31,6 +34,8 @@ class SpoolFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._looks = Counter[str]()
+        """How often each file was seen cleared."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -66,6 +71,18 @@ class SpoolFolder:
     def files(self) -> list[Path]:
         """Return the files of all processes, the one that was written last at the end."""
         return sorted(self.path.glob("*.db"), key=_modified_at)
+
+    def saw_cleared(self, path: Path) -> None:
+        """Delete a file that has nothing but a name, once everybody knows that.
+
+        Who finds no name takes the rows that were in the file for lost. A ledger may have it as long as its process has
+        neither looked nor saved since, or was killed before it did.
+        """
+        self._looks[path.name] += 1
+        if self._looks[path.name] >= _LOOKS:
+            del self._looks[path.name]
+            with contextlib.suppress(OSError):  # it may stay
+                path.unlink()
 
     def damaged_files(self) -> frozenset[str]:
         """Return the names that files had which are set aside because they are damaged."""

@@ -21,8 +21,7 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 RETRY_S: Final = 5.0
 # A disk that cannot be read for so long has lost what is on it; waiting longer would hold up everything newer.
 READ_PATIENCE_S: Final = 15.0
-# A file that is gone counts as lost while the store says that something is in it, so the store, which is written every
-# second, hears first that it is empty.
+# One short trouble after the other does not make one file after the other.
 TIDY_AFTER_S: Final = 5.0
 
 

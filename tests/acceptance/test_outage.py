@@ -153,7 +153,8 @@ async def running_outage(rabbitmq: PrivateRabbitMQ, url: str, directory: Path) -
 
 
 def spool_files(folder: Path) -> list[Path]:
-    return list(folder.rglob("*.db"))
+    """Return the files with something in them."""
+    return [path for path in folder.rglob("*.db") if path.stat().st_size]
 
 
 def first_arrivals(received: list[Received]) -> dict[str, list[int]]:

@@ -133,6 +133,18 @@ def test_what_a_draining_process_publishes_is_published(tmp_path):
     assert (half.now().spooled, half.now().published, half.now().faults(), half.gaps()) == (0, 3, (), [])
 
 
+def test_what_a_draining_process_published_is_no_gap_after_its_successor_was_killed(tmp_path):
+    draining = Half(tmp_path, 0)
+    draining.receive_on_disk(3)
+    killed = Half(tmp_path, 0, [draining.saved()])
+    draining.outbox.confirm(draining.outbox.take(3, ALL))
+    draining.spool.delete(draining.outbox.settled())
+    draining.spool.close()
+    half = Half(tmp_path, 0, [killed.saved()])
+
+    assert (half.now().spooled, half.now().published, half.now().faults(), half.gaps()) == (0, 3, (), [])
+
+
 def test_what_is_taken_over_behind_newer_rows_is_in_the_gap_of_all(tmp_path):
     draining = Half(tmp_path, 0)
     draining.receive_on_disk(3)
