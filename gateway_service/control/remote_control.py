@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Final
 
 from celery import Celery
-from kombu.exceptions import KombuError
 from kombu.pidbox import Node
 
 from gateway_service.contract import ASKED_BY, ASKED_FOR
@@ -21,8 +20,10 @@ from gateway_service.control.local import Host, view_of
 from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.nodes import addressed, reply_address, shard_node, stock_reply
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
+from gateway_service.control.peers import broker_errors
 from gateway_service.control.replies import Answer, ShardView
 from gateway_service.refusals import ControlError, InvalidArgument, OtherHost
+from gateway_service.supervisor.threads import call_in_thread
 from gateway_service.telemetry import LogEvent, log_event, redact
 
 _log: Final = logging.getLogger(__name__)
@@ -69,17 +70,18 @@ class RemoteControl:
     async def stop(self) -> None:
         """Say goodbye and end the thread, or leave it to the end of the process when the broker hangs."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join, _GOODBYE_S)
+        with suppress(TimeoutError):
+            await call_in_thread(self._thread.join, name="goodbye", timeout_s=_GOODBYE_S)
 
     def _run(self) -> None:
-        failures, broker_errors = 0, self._broker_errors()
+        failures, lost = 0, broker_errors(self._app.connection_for_read())
         while not self._stopping.is_set():
             try:
                 with self._app.connection_for_read(heartbeat=HEARTBEAT_S) as connection:
                     connection.ensure_connection(max_retries=1, timeout=HEARTBEAT_S)
                     failures = 0
                     self._serve(connection)
-            except broker_errors as exc:
+            except lost as exc:
                 if not failures:
                     log_event(_log, logging.WARNING, LogEvent.CONTROL_ROAD_LOST, reason=redact(str(exc) or repr(exc)))
                 failures += 1
@@ -87,10 +89,6 @@ class RemoteControl:
             except Exception:  # noqa: BLE001 - this door closes, the shards and the other doors go on
                 log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part="remote-control", exc_info=True)
                 return
-
-    def _broker_errors(self) -> tuple[type[Exception], ...]:
-        connection = self._app.connection_for_read()
-        return (KombuError, OSError, *connection.connection_errors, *connection.channel_errors)
 
     def _serve(self, connection: Any) -> None:
         """Use one connection until it is lost or we stop."""

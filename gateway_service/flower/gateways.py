@@ -29,6 +29,8 @@ class Gateways:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        # One, because the number that it asks at one time is bounded.
+        self._peers = BrokerPeers(app, f"flower@{socket.gethostname()}")
         self._loop = IOLoop.current()
         self._store = ShardStore()
         self._budgets: Sequence[dict[str, Any]] = ()
@@ -125,10 +127,11 @@ class Gateways:
         patience_s: float = 0.0,
         host: str = "",
     ) -> Sequence[dict[str, Any]]:
-        peers = BrokerPeers(self._app, f"flower:{caller}@{socket.gethostname()}")
         asked = operation_named(operation)
         timeout_s = ANSWERS_WITHIN_S[asked.kind] + asked.takes_s + patience_s
-        return await peers.ask(operation, arguments, timeout_s=timeout_s, is_enough=is_enough, host=host)
+        return await self._peers.ask(
+            operation, arguments, timeout_s=timeout_s, is_enough=is_enough, host=host, caller=caller
+        )
 
     def _unanswered(self, *, host: str = "", shard_id: int | None = None) -> dict[str, Any]:
         """Return the failure of whom nobody answered for, as :meth:`ControlError.to_json` has it."""
