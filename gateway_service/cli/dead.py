@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from gateway_service.cli.service import failures_as_json, printable
 from gateway_service.errors import EX_OK, EX_UNAVAILABLE
 from gateway_service.settings import load_worker_options
 from gateway_service.settings.table import CONFIG_ENV, CONFIG_FILE
@@ -44,6 +45,10 @@ def _config(function: _Function) -> _Function:
     )(function)
 
 
+def _json(answer: str) -> Callable[[_Function], _Function]:
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {answer}, or as failures why there is none.")
+
+
 @click.group(
     epilog="""\b
 Examples:
@@ -67,8 +72,9 @@ def dead() -> None:
 @dead.command("list")
 @_filters
 @click.option("--limit", type=click.IntRange(min=1), default=_DEFAULT_LIMIT, show_default=True, help="Show so many.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@_json("one JSON list")
 @_config
+@failures_as_json
 def list_(config_file: Path | None, *, limit: int, as_json: bool, **wanted: str | None) -> int:
     """List dead messages, the oldest first; never their content."""
     from gateway_service.worker.dead_letters import matching
@@ -88,8 +94,9 @@ def list_(config_file: Path | None, *, limit: int, as_json: bool, **wanted: str 
 @dead.command()
 @click.argument("message_id", metavar="ID")
 @click.option("--content", is_flag=True, help="Show the body, with everything that people wrote in it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@_json("one JSON list")
 @_config
+@failures_as_json
 def show(config_file: Path | None, message_id: str, *, content: bool, as_json: bool) -> int:
     """Show everything about a dead message but its content."""
     with _opened(config_file) as letters:
@@ -103,9 +110,9 @@ def show(config_file: Path | None, message_id: str, *, content: bool, as_json: b
             if name == "headers":
                 click.echo("headers")
                 for header, text in value.items():
-                    click.echo(f"  {header:<18} {text}")
+                    click.echo(f"  {printable(header):<18} {printable(str(text))}")
             else:
-                click.echo(f"{name:<20} {value}")
+                click.echo(f"{name:<20} {printable(str(value))}")
     return EX_OK
 
 
@@ -113,26 +120,33 @@ def show(config_file: Path | None, message_id: str, *, content: bool, as_json: b
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "take_all", is_flag=True, help="All that match the filters.")
 @_filters
+@_json("the ids as JSON")
 @_config
-def requeue(config_file: Path | None, ids: Sequence[str], *, take_all: bool, **wanted: str | None) -> int:
+@failures_as_json
+def requeue(
+    config_file: Path | None, ids: Sequence[str], *, take_all: bool, as_json: bool, **wanted: str | None
+) -> int:
     """Send dead messages back to the queues they came from.
 
     Only the handler that failed runs again, with all its retries; a message that no handler got to see goes to all
     handlers of its group. Handlers with once=True take it for a new run. If this program dies in the middle, a message
     may be in both places, and none is lost.
     """
-    stranded = []
+    requeued, failures = [], []
     with _opened(config_file) as letters:
-        count = 0
         for letter in _selected(letters, ids, take_all=take_all, wanted=wanted):
             if letters.requeue(letter):
-                count += 1
+                requeued.append(letter.id)
             else:
-                stranded.append(letter)
-    for letter in stranded:
-        click.echo(f"{letter.id} stays dead: its queue {letter.queue!r} does not exist any more", err=True)
-    click.echo(f"{count} requeued")
-    return EX_UNAVAILABLE if stranded else EX_OK
+                message = f"{letter.id} stays dead: its queue {letter.queue!r} does not exist any more"
+                failures.append({"code": "unavailable", "message": message, "id": letter.id})
+    if as_json:
+        click.echo(json.dumps({"requeued": requeued, "failures": failures}, indent=2))
+    else:
+        for failure in failures:
+            click.echo(printable(failure["message"]), err=True)
+        click.echo(f"{len(requeued)} requeued")
+    return EX_UNAVAILABLE if failures else EX_OK
 
 
 @dead.command()
@@ -140,8 +154,12 @@ def requeue(config_file: Path | None, ids: Sequence[str], *, take_all: bool, **w
 @click.option("--all", "take_all", is_flag=True, help="All that match the filters.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_filters
+@_json("the ids as JSON")
 @_config
-def drop(config_file: Path | None, ids: Sequence[str], *, take_all: bool, yes: bool, **wanted: str | None) -> int:
+@failures_as_json
+def drop(
+    config_file: Path | None, ids: Sequence[str], *, take_all: bool, yes: bool, as_json: bool, **wanted: str | None
+) -> int:
     """Throw dead messages away, for good."""
     with _opened(config_file) as letters:
         selected = list(_selected(letters, ids, take_all=take_all, wanted=wanted))
@@ -149,7 +167,10 @@ def drop(config_file: Path | None, ids: Sequence[str], *, take_all: bool, yes: b
             click.confirm(f"Throw {len(selected)} away for good?", abort=True, err=True)
         for letter in selected:
             letter.remove()
-    click.echo(f"{len(selected)} dropped")
+    if as_json:
+        click.echo(json.dumps({"dropped": [letter.id for letter in selected], "failures": []}, indent=2))
+    else:
+        click.echo(f"{len(selected)} dropped")
     return EX_OK
 
 
@@ -210,7 +231,7 @@ def _print_table(letters: "Sequence[DeadLetter]") -> None:
         table.add_column(name, overflow="fold")
     table.add_column("age", justify="right")
     for letter in letters:
-        table.add_row(letter.id, letter.event, letter.task, letter.reason, _age(letter.died_at))
+        table.add_row(*map(printable, (letter.id, letter.event, letter.task, letter.reason)), _age(letter.died_at))
     console = Console()
     # In a pipe nobody sees the width of a terminal, and cut ids are of no use to anybody.
     console.print(table, width=None if console.is_terminal else 400, markup=False)

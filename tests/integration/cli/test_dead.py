@@ -137,6 +137,30 @@ def test_a_message_whose_queue_is_gone_stays_dead(url, capsys):
     wait_until_listed(capsys, "a")
 
 
+def test_what_became_of_messages_is_told_as_json(two, capsys):
+    bury(two, "c", task="bot.gone", queue="removed.MESSAGE_CREATE")
+
+    assert run(["dead", "requeue", "--json", "--all", "--reason", "ValueError"]) == EX_UNAVAILABLE
+
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["requeued"] == ["a"]
+    assert [(each["id"], each["code"]) for each in answer["failures"]] == [("c", "unavailable")]
+    wait_until_listed(capsys, "b", "c")
+    assert run(["dead", "drop", "--json", "b", "--yes"]) == EX_OK
+    assert json.loads(capsys.readouterr().out) == {"dropped": ["b"], "failures": []}
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "a"]])
+def test_a_terminal_does_not_obey_a_dead_message(url, capsys, arguments):
+    bury(url, "a", task="bot\x9b2Jgreet", reason="\x1b]0;owned\x07")
+
+    assert run(["dead", *arguments]) == EX_OK
+
+    printed = capsys.readouterr().out
+    assert "owned" in printed
+    assert not {"\x1b", "\x07", "\x9b"} & set(printed)
+
+
 @pytest.mark.usefixtures("two")
 def test_what_is_dropped_is_gone(capsys):
     assert run(["dead", "drop", "a", "--yes"]) == EX_OK
@@ -183,3 +207,13 @@ def test_a_broker_that_does_not_answer_is_named_without_its_password(capsys, mon
     printed = capsys.readouterr().err
     assert "127.0.0.1:1" in printed
     assert "hunter22" not in printed
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "a"], ["requeue", "a"], ["drop", "a", "--yes"]])
+def test_why_there_is_no_answer_is_json_too(arguments, capsys, monkeypatch):
+    monkeypatch.setenv("GATEWAY_BROKER_URL", "amqp://127.0.0.1:1//")
+
+    assert run(["dead", *arguments, "--json"]) == EX_UNAVAILABLE
+
+    [failure] = json.loads(capsys.readouterr().out)["failures"]
+    assert failure["code"] == "unavailable"
