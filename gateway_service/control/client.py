@@ -79,6 +79,8 @@ class ControlClient:
             raise NoServiceAnswers(self._where, str(exc) or type(exc).__name__) from exc
         except ValueError as exc:
             raise NoServiceAnswers(self._where, f"HTTP {response.status_code} that is not JSON") from exc
+        if not isinstance(answer, dict) or ("result" if response.is_success else "code") not in answer:
+            raise NoServiceAnswers(self._where, f"HTTP {response.status_code} that is no answer of this API")
         if not response.is_success:
             raise ControlError.from_json({**answer, "message": answer.get("detail", "no reason was given")})
         return dict(answer)

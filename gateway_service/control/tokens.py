@@ -93,6 +93,8 @@ def _lines(path: Path | None) -> list[tuple[str, Scope, str]]:
                 f"control_tokens_file: line {number} of {path} must be a name, 'read' or 'control', and a token of at "
                 f"least {MIN_TOKEN_CHARS} characters"
             )
+        if not words[2].isascii():  # no header of HTTP carries it
+            raise ConfigurationError(f"control_tokens_file: line {number} of {path}: a token must be ASCII")
         register_secret(words[2])
         found.append((words[0], _SCOPES[words[1]], words[2]))
     if not found:

@@ -70,3 +70,11 @@ def test_a_bad_file_is_one_sentence_without_the_token(tmp_path, text, sentence):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(ConfigurationError, match=r"control_tokens_file: .*none cannot be read: No such file"):
         read_tokens(tmp_path / "none")
+
+
+def test_a_token_that_no_header_carries_is_refused(tmp_path):
+    file = tmp_path / "tokens"
+    file.write_text("operator control pässword-of-the-operator\n", "utf-8")
+
+    with pytest.raises(ConfigurationError, match=r"line 1 of .*: a token must be ASCII"):
+        read_tokens(file)
