@@ -43,6 +43,10 @@ class Host:
         self.service = service
         self.name = name
         self.stop = stop
+        self.shard_ids: Final = frozenset(
+            shard_id for process in service.snapshot().processes for shard_id in process.shard_ids
+        )
+        """The shards that run here; which these are never changes."""
         self.roll = Roll(service, name)
         self.peers: Peers | None = None
         """The other supervisors; None while there is no road to them."""
@@ -52,10 +56,6 @@ class Host:
     @property
     def num_shards(self) -> int:
         return self.service.snapshot().num_shards
-
-    @property
-    def shard_ids(self) -> frozenset[int]:
-        return frozenset(shard_id for process in self.service.snapshot().processes for shard_id in process.shard_ids)
 
     def shard_of(self, guild_id: int) -> int:
         return shard_id_of(guild_id, self.num_shards)

@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -15,8 +15,9 @@ from celery import Celery
 from kombu.pidbox import Node
 
 from gateway_service.contract import ASKED_BY, ASKED_FOR
+from gateway_service.control import local
 from gateway_service.control.control import Control
-from gateway_service.control.local import Host, view_of
+from gateway_service.control.local import Host
 from gateway_service.control.node_events import NodeEvents
 from gateway_service.control.nodes import addressed, reply_address, shard_node, stock_reply
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
@@ -48,6 +49,9 @@ BUTTONS: Final = {
     ("pool_restart", True): "restart_shard",
 }
 
+Replies = dict[str, Any]
+"""By node name, of those that do not stay silent."""
+
 
 class RemoteControl:
     """Answers ``celery inspect`` and ``celery control``, other supervisors and tasks; tells Flower of the nodes."""
@@ -57,10 +61,10 @@ class RemoteControl:
         self._control = control
         self._events = events
         self._loop = asyncio.get_running_loop()
-        # Which shards run here never changes; the thread must not look at the supervisor itself.
+        # The thread must not look at the supervisor itself.
         self._names = [control.host.name, *(shard_node(shard_id) for shard_id in sorted(control.host.shard_ids))]
         self._stopping = threading.Event()
-        self._replies: queue.SimpleQueue[tuple[Mapping[str, Any], str, Any]] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[tuple[Mapping[str, Any], Replies]] = queue.SimpleQueue()
         self._running = 0
         self._thread = threading.Thread(target=self._run, name="remote-control", daemon=True)
 
@@ -117,30 +121,42 @@ class RemoteControl:
         except Exception as exc:  # noqa: BLE001 - whoever has the broker may send anything, and this door stays open
             log_event(_log, logging.WARNING, LogEvent.CONTROL_MALFORMED, reason=repr(exc))
             return
-        for name in names:
+        if names:
             self._running += 1
-            answering = asyncio.run_coroutine_threadsafe(self._answer(name, body), self._loop)
-            answering.add_done_callback(partial(self._answered, body, name))
+            answering = asyncio.run_coroutine_threadsafe(self.answer(names, body), self._loop)
+            answering.add_done_callback(partial(self._answered, names, body))
 
-    def _answered(self, body: Mapping[str, Any], name: str, done: "Future[Any]") -> None:
-        reply = None if done.cancelled() else {"error": repr(done.exception())} if done.exception() else done.result()
-        self._replies.put((body, name, reply))
+    def _answered(self, names: Sequence[str], body: Mapping[str, Any], done: "Future[Replies]") -> None:
+        if done.cancelled():
+            replies: Replies = {}
+        elif error := done.exception():
+            replies = {name: {"error": repr(error)} for name in names}
+        else:
+            replies = done.result()
+        self._replies.put((body, replies))
 
     def _send_replies(self, node: Node) -> None:
         while True:
             try:
-                body, name, reply = self._replies.get_nowait()
+                body, replies = self._replies.get_nowait()
             except queue.Empty:
                 return
             self._running -= 1
-            if reply is not None and (to := reply_address(body)) is not None:
-                node.reply({name: reply}, *to, body.get("ticket"))
+            if (to := reply_address(body)) is not None:
+                for name, reply in replies.items():
+                    node.reply({name: reply}, *to, body.get("ticket"))
 
-    async def _answer(self, name: str, body: Mapping[str, Any]) -> Any:
+    async def answer(self, names: Sequence[str], body: Mapping[str, Any]) -> Replies:
+        """Return the replies of those of these nodes that do not stay silent."""
+        views = {shard_node(view.shard_id): view for view in local.views(self._control.host)}
+        replies = await asyncio.gather(*(self._reply(body, views.get(name)) for name in names))
+        return {name: reply for name, reply in zip(names, replies, strict=True) if reply is not None}
+
+    async def _reply(self, body: Mapping[str, Any], view: ShardView | None) -> Any:
         """Return the reply of one node; None for silence."""
         method, given = str(body.get("method")), body.get("arguments") or {}
         given = dict(given) if isinstance(given, Mapping) else {"arguments": given}  # which no operation has
-        view, is_addressed = self._view(name), bool(body.get("destination"))
+        is_addressed = bool(body.get("destination"))
         asked_by, asked_for = given.pop(ASKED_BY, None), given.pop(ASKED_FOR, None)
         if asked_by == self._control.host.name:
             return None
@@ -155,13 +171,6 @@ class RemoteControl:
             shard = {} if view is None else {"shard_id": view.shard_id}
             return await self._perform(OPERATIONS[found], shard, "celery")
         return stock_reply(method, self._control.host, view)
-
-    def _view(self, name: str) -> ShardView | None:
-        host = self._control.host
-        for shard_id in host.shard_ids:
-            if name == shard_node(shard_id):
-                return view_of(host.shard(shard_id), host.process_of(shard_id), host.name)
-        return None
 
     async def _perform(
         self,

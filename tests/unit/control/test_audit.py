@@ -106,9 +106,9 @@ async def test_a_message_over_the_broker_that_is_refused_is_noted(caplog, argume
     remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
     message = {"method": "restart_shard", "arguments": arguments, "destination": destination}
 
-    reply = await remote._answer("gateway@here", json.loads(json.dumps(message)))
+    replies = await remote.answer(["gateway@here"], json.loads(json.dumps(message)))
 
-    assert reply["error"].startswith(f"{code}: ")
+    assert replies["gateway@here"]["error"].startswith(f"{code}: ")
     assert noted(caplog) == [("restart_shard", "celery", code)]
 
 
@@ -117,7 +117,7 @@ async def test_a_name_over_the_broker_is_cut(caplog):
     remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
     names = {"asked_by": "x" * 10_000, "asked_for": "y" * 10_000}
 
-    await remote._answer("gateway@here", {"method": "drain", "arguments": names})
+    await remote.answer(["gateway@here"], {"method": "drain", "arguments": names})
 
     assert noted(caplog) == [("drain", f"celery:{'x' * MAX_CALLER_CHARS} for {'y' * MAX_CALLER_CHARS}", "ok")]
 
@@ -127,6 +127,6 @@ async def test_who_asked_the_supervisor_that_passed_a_call_on_is_noted(caplog):
     remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
     names = {"asked_by": "gateway@there", "asked_for": "http:operator@10.0.0.7"}
 
-    await remote._answer("gateway@here", {"method": "drain", "arguments": names})
+    await remote.answer(["gateway@here"], {"method": "drain", "arguments": names})
 
     assert noted(caplog) == [("drain", "celery:gateway@there for http:operator@10.0.0.7", "ok")]

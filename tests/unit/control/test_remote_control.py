@@ -1,0 +1,62 @@
+"""The Celery door behind its mailbox: what becomes of one message to the nodes of this host."""
+
+import pytest
+
+from gateway_service.control.control import Control
+from gateway_service.control.local import Host
+from gateway_service.control.node_events import NodeEvents
+from gateway_service.control.nodes import addressed, shard_node
+from gateway_service.control.remote_control import RemoteControl
+from tests.support.fleet import FakeFleet, shard
+
+HERE = "gateway@here"
+NODES = (HERE, *map(shard_node, range(4)))
+
+
+class CountedFleet(FakeFleet):
+    """Counts how often it is looked at."""
+
+    looks = 0
+
+    def snapshot(self):
+        self.looks += 1
+        return super().snapshot()
+
+
+class Door:
+    """Remote control of four shards, without a broker."""
+
+    def __init__(self):
+        self.fleet = CountedFleet(*map(shard, range(4)))
+        self.control = Control(Host(self.fleet, HERE, lambda _reason: None))
+        self._door = RemoteControl(None, self.control, NodeEvents(HERE))
+
+    async def answer(self, method, *destination, **arguments):
+        """Return the replies, by node, to a message as Celery sends it."""
+        body = {"method": method, "arguments": arguments, "destination": destination}
+        return await self._door.answer(addressed(body, NODES), body)
+
+
+@pytest.fixture
+async def door():
+    return Door()
+
+
+async def test_every_node_answers_a_ping_and_the_fleet_is_looked_at_once(door):
+    looks = door.fleet.looks
+
+    replies = await door.answer("ping")
+
+    assert replies == {node: {"ok": "pong"} for node in NODES}
+    assert door.fleet.looks == looks + 1
+
+
+async def test_a_node_speaks_of_its_own_shards(door):
+    replies = await door.answer("stats")
+
+    spoken = [[shard["shard_id"] for shard in replies[node]["shards"]] for node in NODES]
+    assert spoken == [[0, 1, 2, 3], [0], [1], [2], [3]]
+
+
+async def test_what_no_gateway_knows_is_not_answered(door):
+    assert await door.answer("hello", *NODES) == {}
