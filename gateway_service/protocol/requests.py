@@ -25,21 +25,21 @@ SILENCE_S: Final = 5.0
 class Gathering:
     """One request, from sending it until its answer is complete."""
 
-    def __init__(self, op: int, data: Mapping[str, Any], nonce: str, timeout_s: float, now: float) -> None:
+    def __init__(self, op: int, data: Mapping[str, Any], nonce: str, now: float) -> None:
         """Begin; the request is due to be sent at once.
 
         Args:
             op: 8, 31 or 43.
             data: ``d`` of the request.
             nonce: At most 32 bytes; only op 8 carries it.
-            timeout_s: After that the answer is not waited for any longer.
             now: This moment.
         """
         self.op = op
         self.data: dict[str, Any] = dict(data)
         if op == Opcode.REQUEST_GUILD_MEMBERS:
             self.data["nonce"] = nonce
-        self.expires_at = now + timeout_s
+        self.deadlines: dict[int, float] = {}
+        """Until when each of those waits that want the answer, by the id of the command."""
         self.retry_after_s: float | None = None
         """As long as Discord wants us to wait: how long from the moment it said so."""
         self._nonce = nonce
@@ -64,15 +64,19 @@ class Gathering:
 
     @property
     def next_deadline(self) -> float:
-        """When :meth:`is_due` or :meth:`has_expired` becomes true."""
-        return min(self._send_at, self.expires_at)
+        """When :meth:`is_due` becomes true or :meth:`take_expired` returns somebody."""
+        return min((self._send_at, *self.deadlines.values()))
 
-    def extend(self, timeout_s: float, now: float) -> None:
-        """Somebody else wants the same answer, and waits so long."""
-        self.expires_at = max(self.expires_at, now + timeout_s)
+    def wait(self, command_id: int, timeout_s: float, now: float) -> None:
+        """Somebody wants the answer, and waits so long."""
+        self.deadlines[command_id] = now + timeout_s
 
-    def has_expired(self, now: float) -> bool:
-        return now >= self.expires_at
+    def take_expired(self, now: float) -> list[int]:
+        """Forget those who have waited long enough; return their ids."""
+        expired = [command_id for command_id, deadline in self.deadlines.items() if now >= deadline]
+        for command_id in expired:
+            del self.deadlines[command_id]
+        return expired
 
     def is_due(self, now: float) -> bool:
         """Tell whether the request has to be sent, for the first time or again."""

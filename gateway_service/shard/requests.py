@@ -1,7 +1,7 @@
 """The commands that operators and tasks send through one shard, and Discord's answers to them."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 from typing import Any, Final
 
@@ -29,11 +29,10 @@ Send = Callable[[int, Any], None]
 
 
 class _Waiting:
-    """A gathering and the ids of the commands that wait for it."""
+    """A gathering, how large it is, and the timer for what is due next."""
 
     def __init__(self, gathering: Gathering) -> None:
         self.gathering = gathering
-        self.command_ids: list[int] = []
         self.size_bytes = 0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -58,11 +57,9 @@ class Requests:
         key = f"{command.op} {orjson.dumps(command.data, option=orjson.OPT_SORT_KEYS).decode()}"
         waiting = self._waiting.get(key)
         if waiting is None:
-            waiting = _Waiting(Gathering(command.op, command.data, token_hex(8), command.timeout_s, now))
+            waiting = _Waiting(Gathering(command.op, command.data, token_hex(8), now))
             self._waiting[key] = waiting
-        else:
-            waiting.gathering.extend(command.timeout_s, now)
-        waiting.command_ids.append(command.id)
+        waiting.gathering.wait(command.id, command.timeout_s, now)
         self._watch()
         self._serve(key, waiting)
 
@@ -95,9 +92,12 @@ class Requests:
         elif waiting.size_bytes > MAX_ANSWER_BYTES:
             message = f"the answer has more than {MAX_ANSWER_BYTES} bytes; {_TASKS_ALL_THE_SAME}"
             self._finish(key, waiting, error="too_large", message=message)
-        elif gathering.has_expired(now):
-            self._finish(key, waiting, **self._why_expired(gathering))
         else:
+            if expired := gathering.take_expired(now):
+                self._done(expired, **self._why_expired(gathering))
+            if not gathering.deadlines:
+                self._remove(key, waiting)
+                return
             if gathering.is_due(now):
                 waiting.size_bytes = 0
                 fault = self._try_send(gathering.op, gathering.data)
@@ -129,13 +129,16 @@ class Requests:
         return {}
 
     def _finish(self, key: str, waiting: _Waiting, **outcome: Any) -> None:
+        self._remove(key, waiting)
+        self._done(waiting.gathering.deadlines, **outcome)
+
+    def _remove(self, key: str, waiting: _Waiting) -> None:
         if waiting.timer is not None:
             waiting.timer.cancel()
         del self._waiting[key]
         self._watch()
-        self._done(waiting.command_ids, **outcome)
 
-    def _done(self, command_ids: list[int], **outcome: Any) -> None:
+    def _done(self, command_ids: Iterable[int], **outcome: Any) -> None:
         for command_id in command_ids:
             self._reply(CommandDone(id=command_id, **outcome))
 

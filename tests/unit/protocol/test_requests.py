@@ -1,17 +1,13 @@
 """A request and the dispatches that answer it; the clock is a number."""
 
-from math import inf
-
 from gateway_service.protocol.constants import Opcode
 from gateway_service.protocol.requests import SILENCE_S, Gathering
 
 GUILD = "81384788765712384"
 
 
-def members(timeout_s=60.0, now=0.0):
-    gathering = Gathering(
-        Opcode.REQUEST_GUILD_MEMBERS, {"guild_id": GUILD, "query": "", "limit": 0}, "nonce", timeout_s, now
-    )
+def members(now=0.0):
+    gathering = Gathering(Opcode.REQUEST_GUILD_MEMBERS, {"guild_id": GUILD, "query": "", "limit": 0}, "nonce", now)
     gathering.sent(now)
     return gathering
 
@@ -25,7 +21,7 @@ def limited(retry_after=30.0, opcode=8, **meta):
 
 
 def test_a_request_carries_its_nonce_and_is_due_at_once():
-    gathering = Gathering(Opcode.REQUEST_GUILD_MEMBERS, {"guild_id": GUILD}, "nonce", 10.0, 5.0)
+    gathering = Gathering(Opcode.REQUEST_GUILD_MEMBERS, {"guild_id": GUILD}, "nonce", 5.0)
 
     assert gathering.data["nonce"] == "nonce"
     assert gathering.is_due(5.0)
@@ -86,16 +82,21 @@ def test_a_limit_of_another_request_is_not_ours():
     assert not gathering.receive("RATE_LIMITED", {"opcode": 8, "retry_after": "soon", "meta": {}}, 1.0)
 
 
-def test_it_expires_when_the_last_who_wanted_it_has_waited_enough():
-    gathering = members(timeout_s=5.0)
-    gathering.extend(3.0, 4.0)
+def test_each_who_wants_it_waits_for_as_long_as_it_said():
+    gathering = members()
+    gathering.wait(1, 1.0, 0.0)
+    gathering.wait(2, 3.0, 0.5)
 
-    assert not gathering.has_expired(6.9)
-    assert gathering.has_expired(7.0)
+    assert gathering.next_deadline == 1.0
+    assert gathering.take_expired(0.9) == []
+    assert gathering.take_expired(1.0) == [1]
+    assert gathering.next_deadline == 3.5
+    assert gathering.take_expired(3.5) == [2]
+    assert not gathering.deadlines
 
 
 def test_sounds_and_channel_info_are_asked_for_once():
-    gathering = Gathering(Opcode.REQUEST_SOUNDBOARD_SOUNDS, {"guild_ids": [GUILD]}, "nonce", inf, 0.0)
+    gathering = Gathering(Opcode.REQUEST_SOUNDBOARD_SOUNDS, {"guild_ids": [GUILD]}, "nonce", 0.0)
     gathering.sent(0.0)
 
     assert "nonce" not in gathering.data

@@ -1,5 +1,7 @@
 """Commands of operators and Discord's answers to them, as they go on to the supervisor."""
 
+import asyncio
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -41,3 +43,20 @@ async def test_an_answer_that_is_nested_too_deeply_ends_the_command_and_not_the_
 
     assert (done.error, done.result) == ("too_large", [])
     assert done.message == "the answer is nested more than 64 levels deep; its dispatches are tasks all the same"
+
+
+async def test_equal_requests_are_one_and_end_each_in_its_own_time():
+    sent, told = [], asyncio.Queue()
+    requests = Requests(lambda op, _data: sent.append(op), lambda: True, told.put_nowait)
+    op = Opcode.REQUEST_SOUNDBOARD_SOUNDS
+    for command_id, timeout_s in ((1, 0.001), (2, 60.0)):
+        requests.perform(Command(id=command_id, shard_id=0, op=op, data={"guild_ids": ["1"]}, timeout_s=timeout_s))
+
+    async with asyncio.timeout(10.0):
+        first = await told.get()
+    requests.receive("SOUNDBOARD_SOUNDS", sounds(2))
+    second = told.get_nowait()
+
+    assert sent == [op]
+    assert (first.id, first.error) == (1, "timeout")
+    assert (second.id, second.error) == (2, None)
