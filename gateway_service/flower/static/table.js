@@ -17,19 +17,21 @@ export class ShardTable {
     this.makeHead();
     for (const id of ["gw-search", "gw-state", "gw-host"]) byId(id).addEventListener("input", () => this.arrange());
     byId("gw-order").addEventListener("input", (event) => this.sortBy(COLUMNS.find((c) => c.key === event.target.value)));
+    byId("gw-direction").addEventListener("click", () => this.sortBy(this.sort.column));
     this.body.addEventListener("click", (event) => this.clicked(event));
   }
 
   makeHead() {
-    this.all = element("input", { type: "checkbox", "aria-label": "Select every shard shown" });
-    this.all.addEventListener("change", () => this.selectShown(this.all.checked));
+    const all = element("input", { type: "checkbox", "aria-label": "Select every shard shown" });
+    this.alls = [all, byId("gw-all")];  // a phone shows no head, but that of the bar
+    for (const each of this.alls) each.addEventListener("change", () => this.selectShown(each.checked));
     const heads = COLUMNS.map((column) => {
       const button = element("button", { type: "button", title: column.about }, column.title);
       button.addEventListener("click", () => this.sortBy(column));
       column.head = element("th", { scope: "col", "data-key": column.key, class: column.number ? "gw-number" : null }, button);
       return column.head;
     });
-    byId("gw-columns").append(element("th", { class: "gw-pick" }, this.all), ...heads);
+    byId("gw-columns").append(element("th", { class: "gw-pick" }, all), ...heads);
     setOptions(byId("gw-order"), COLUMNS.map((column) => [column.key, `Order: ${column.title}`]));
     this.showSort();
   }
@@ -45,6 +47,7 @@ export class ShardTable {
     for (const column of COLUMNS) column.head.removeAttribute("aria-sort");
     this.sort.column.head.setAttribute("aria-sort", this.sort.descending ? "descending" : "ascending");
     byId("gw-order").value = this.sort.column.key;
+    byId("gw-direction").textContent = this.sort.descending ? "↓ Descending" : "↑ Ascending";
   }
 
   update(news) {
@@ -146,8 +149,10 @@ export class ShardTable {
   showCount(shown) {
     const chosen = this.selected.size;
     const chosenShown = [...this.selected].filter((shardId) => shown.has(shardId)).length;
-    this.all.checked = chosenShown > 0 && chosenShown === shown.size;
-    this.all.indeterminate = chosenShown > 0 && chosenShown < shown.size;
+    for (const all of this.alls) {
+      all.checked = chosenShown > 0 && chosenShown === shown.size;
+      all.indeterminate = chosenShown > 0 && chosenShown < shown.size;
+    }
     const text = shown.size === this.rows.size ? plural(shown.size, "shard") : `${shown.size} of ${plural(this.rows.size, "shard")}`;
     byId("gw-count").textContent = chosen ? `${text}, ${chosen} selected` : text;
     this.showEmpty(shown.size);

@@ -226,6 +226,7 @@ def test_rows_are_sorted_filtered_and_selected(flower, opened):
     assert column(page, "shard") == ["6"]
     page.get_by_label("Select every shard shown").check()
     assert page.locator("#gw-count").inner_text() == "1 of 8 shards, 1 selected"
+    assert page.get_by_label("All shown").is_hidden()
     page.get_by_label("Filter shards").fill("nothing like this")
     assert page.locator("#gw-empty").inner_text() == "No shard matches this filter."
 
@@ -249,7 +250,15 @@ def test_a_phone_shows_cards_and_does_not_scroll_sideways(flower, opened):
     all_live(page)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.get_by_role("button", name="Ascending").click()
+    assert column(page, "shard") == [str(shard_id) for shard_id in reversed(range(8))]
+    page.get_by_label("Filter shards").fill("6")
+    page.get_by_label("All shown").check()
+    page.get_by_label("Filter shards").fill("")
+    assert page.locator("#gw-count").inner_text() == "8 shards, 1 selected"
+    assert page.get_by_label("All shown").evaluate("box => box.indeterminate")
     page.locator("#gw-order").select_option("guilds")
+    assert page.get_by_role("button", name="Descending").is_visible()
     take_picture(page, "shards-phone")
 
 
