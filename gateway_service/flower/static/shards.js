@@ -16,7 +16,7 @@ const tiles = new Tiles();
 const table = new ShardTable(showSelection);
 const presence = new PresenceForm(setPresence, () => setPresence(null));
 const operations = new OperationForm(base);
-const feed = new Feed(base, showNews, showSilence);
+const feed = new Feed(base, showNews, showSilence, showSignedOut);
 
 function showNews(news) {
   table.update(news);
@@ -36,7 +36,12 @@ function showSilence() {
   showHeard("Flower does not answer", "bad");
 }
 
-function showHeard(words, tone) {
+function showSignedOut() {
+  showHeard("Your sign-in has expired.", "bad", true);
+}
+
+function showHeard(words, tone, isSignedOut = false) {
+  byId("gw-sign-in").hidden = !isSignedOut;
   if (byId("gw-heard").textContent !== words) byId("gw-heard").textContent = words;
   byId("gw-dot").dataset.tone = tone;
 }

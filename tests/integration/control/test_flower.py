@@ -46,13 +46,14 @@ def opened(browser):
     """Return a function that opens the page; every fault of its script fails the test."""
     contexts, pages, faults = [], [], []
 
-    def open_page(flower, *, width=1440, height=1000, scheme="light"):
+    def open_page(flower, *, width=1440, height=1000, scheme="light", cookies=()):
         context = browser.new_context(
             http_credentials={"username": CREDENTIALS[0], "password": CREDENTIALS[1]},
             viewport={"width": width, "height": height},
             color_scheme=scheme,
         )
         context.set_default_timeout(BROWSER_TIMEOUT_MS)
+        context.add_cookies([*cookies])
         contexts.append(context)
         page = context.new_page()
         pages.append(page)
@@ -408,7 +409,22 @@ def test_the_oldest_flower_has_the_page_too(stack, opened, tmp_path):
 
 
 @ON_ANY_BROKER
-def test_a_signed_in_person_needs_the_xsrf_token_of_the_page(stack, tmp_path):
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_sign_in_that_is_refused_offers_another(flower, opened, status):
+    page = opened(flower)
+    page.route("**/shards/news?*", lambda route: route.fulfill(status=status))
+    page.get_by_text("Your sign-in has expired.").wait_for()
+    take_picture(page, "shards-signed-out")
+    page.evaluate("window.isOld = true")
+    page.get_by_role("link", name="Sign in again").click()
+    page.wait_for_function("!window.isOld")
+    page.unroute("**/shards/news?*")
+    all_live(page)
+    assert page.get_by_role("link", name="Sign in again").is_hidden()
+
+
+@ON_ANY_BROKER
+def test_a_signed_in_person_needs_the_xsrf_token_of_the_page(stack, opened, tmp_path):
     secret = "a-key-to-sign-cookies-with"
     options = ("--auth=ann@example.com", "--auth_provider=flower.views.auth.GoogleAuth2LoginHandler")
     oauth = ("--oauth2_key=k", "--oauth2_secret=s", "--oauth2_redirect_uri=http://127.0.0.1/login")
@@ -423,6 +439,10 @@ def test_a_signed_in_person_needs_the_xsrf_token_of_the_page(stack, tmp_path):
         same_origin = {"Sec-Fetch-Site": "same-origin"}
         assert ann.post("/shards/restart", json=body, headers=same_origin).status_code == 403
         answer = ann.post("/shards/restart", json=body, headers={**same_origin, "X-XSRFToken": ann.cookies["_xsrf"]})
+        page = opened(flower, cookies=[{"name": "user", "value": user, "url": flower.url}])
+        page.route("https://**", lambda route: route.abort())  # the sign-in is at Google's
+        page.context.clear_cookies()
+        page.get_by_text("Your sign-in has expired.").wait_for()
 
     assert "there is no shard 99" in answer.json()["failures"][0]["message"]
 
