@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from gateway_service.control.arguments import Arguments
 from gateway_service.control.local import Host, no_road
 from gateway_service.control.operations import Operation, Reach, parsed
@@ -149,7 +151,10 @@ class Control:
         for answer in answers:
             if "error" in answer:
                 raise ControlError.from_json(answer["error"])
-            return Answer[operation.reply].model_validate(answer)  # type: ignore[name-defined]
+            try:
+                return Answer[operation.reply].model_validate(answer, extra="ignore")  # type: ignore[name-defined]
+            except ValidationError as exc:
+                raise _unreadable(answer, exc) from None
         raise OtherHost(
             f"shard {shard_id} is not run by {self.host.name}, and no supervisor that runs it answered",
             shard_id=shard_id,
@@ -165,12 +170,18 @@ class Control:
             answers = await self._ask(operation, arguments, caller, lambda given: missing <= covered(given))
         except (NotSupported, OperationTimedOut) as exc:  # what is known here is told all the same
             return [], [ShardFailure(code=OtherHost.code, message=str(exc), shard_id=each) for each in sorted(missing)]
-        results = [operation.reply.model_validate(answer["result"]) for answer in answers if "result" in answer]
-        failures = []
+        results: list[Reply] = []
+        failures: list[ShardFailure] = []
         for answer in answers:
-            if "error" in answer:
-                failures += _failures(answer["error"], missing.intersection(answer.get("shard_ids", ())))
-            failures += map(ShardFailure.model_validate, answer.get("failures", ()))
+            theirs = missing.intersection(answer.get("shard_ids", ()))
+            try:
+                if "error" in answer:
+                    failures += _failures(answer["error"], theirs)
+                if "result" in answer:
+                    results.append(operation.reply.model_validate(answer["result"], extra="ignore"))
+                failures += [ShardFailure.model_validate(each) for each in answer.get("failures", ())]
+            except ValidationError as exc:
+                failures += _failures(_unreadable(answer, exc).to_json(""), theirs)
         failures += [
             ShardFailure(
                 code=OtherHost.code, message=f"no supervisor that runs shard {shard_id} answered", shard_id=shard_id
@@ -259,6 +270,16 @@ def _failures(refusal: Mapping[str, object], shard_ids: Iterable[int]) -> list[S
     """Return what a host refused, once for each of its shards; once in all where these are not known."""
     each: list[Mapping[str, object]] = [{**refusal, "shard_id": shard_id} for shard_id in sorted(shard_ids)]
     return [ShardFailure.model_validate(failure) for failure in each or [refusal]]
+
+
+def _unreadable(answer: Mapping[str, Any], error: ValidationError) -> OperationFailed:
+    """Return the failure of a host of another version: what it was asked to do may be done."""
+    host = str(answer.get("host", "another host"))
+    fault = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, fault["loc"]))
+    return OperationFailed(
+        f"the answer of {host} cannot be read: {where}: {fault['msg']}; is its version ours?", host=host
+    )
 
 
 def _outcome_of(answer: Answer[Any]) -> str:

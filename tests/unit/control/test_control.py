@@ -14,6 +14,7 @@ from gateway_service.refusals import (
     Misconfigured,
     NotReady,
     NotSupported,
+    OperationFailed,
     OperationTimedOut,
     OtherHost,
     RateLimited,
@@ -424,3 +425,47 @@ async def test_a_presence_that_no_shard_could_send_is_refused(value, reason):
         await perform(subject, "update_presence", presence={"activities": [{"name": value, "type": 0}]})
 
     assert fleet.presences == {}
+
+
+THERE = {"operation": "x", "host": "gateway@there", "caller": "celery:gateway@here", "took_ms": 1, "shard_ids": [2, 3]}
+
+
+async def test_a_host_of_a_newer_version_may_say_more_of_one_shard():
+    more = {"result": {"shard_ids": [3], "outcome": "requested", "since": "1.1"}, "trace": "x"}
+    _, subject = control(peers=FakePeers({**THERE, **more}))
+
+    assert (await perform(subject, "restart_shard", shard_id=3)).result.outcome == "requested"
+
+
+async def test_a_host_of_a_newer_version_may_say_more_of_every_shard():
+    view = {"state": "live", "since": 1.0, "host": "gateway@there", "process": 0, "mood": "fine"}
+    result = {"num_shards": 4, "shards": [{**view, "shard_id": each} for each in (2, 3)], "region": "eu"}
+    _, subject = control(peers=FakePeers({**THERE, "result": result}))
+
+    answer = await perform(subject, "shards")
+
+    assert [shard.shard_id for shard in answer.result.shards] == [0, 1, 2, 3]
+    assert answer.failures == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"result": {"shard": []}}, {"error": {"reason": "none"}}, {"result": {"shard_ids": [2]}, "failures": [{}]}],
+)
+async def test_an_answer_that_cannot_be_read_is_a_failure_of_its_host_alone(answer):
+    fleet, subject = control(peers=FakePeers({**THERE, **answer}))
+
+    done = await perform(subject, "update_presence", presence={"status": "idle"})
+
+    assert set(fleet.presences) == {0, 1}
+    assert [(each.code, each.host, each.shard_id) for each in done.failures] == [
+        ("failed", "gateway@there", 2),
+        ("failed", "gateway@there", 3),
+    ]
+
+
+async def test_an_answer_of_the_owner_that_cannot_be_read_is_told():
+    _, subject = control(peers=FakePeers({**THERE, "result": {"outcome": 1}}))
+
+    with pytest.raises(OperationFailed, match=r"gateway@there cannot be read: result.shard_ids: Field required"):
+        await perform(subject, "restart_shard", shard_id=3)
