@@ -147,26 +147,32 @@ class RemoteControl:
                     node.reply({name: reply}, *to, body.get("ticket"))
 
     async def answer(self, names: Sequence[str], body: Mapping[str, Any]) -> Replies:
-        """Return the replies of those of these nodes that do not stay silent."""
-        views = {shard_node(view.shard_id): view for view in local.views(self._control.host)}
-        replies = await asyncio.gather(*(self._reply(body, views.get(name)) for name in names))
-        return {name: reply for name, reply in zip(names, replies, strict=True) if reply is not None}
+        """Return the replies of those of these nodes that do not stay silent.
 
-    async def _reply(self, body: Mapping[str, Any], view: ShardView | None) -> Any:
-        """Return the reply of one node; None for silence."""
-        method, given = str(body.get("method")), body.get("arguments") or {}
+        An operation concerns the supervisor, however many of its nodes are asked: it is performed once.
+        """
+        host, method, given = self._control.host, str(body.get("method")), body.get("arguments") or {}
         given = dict(given) if isinstance(given, Mapping) else {"arguments": given}  # which no operation has
         is_addressed = bool(body.get("destination"))
         asked_by, asked_for = given.pop(ASKED_BY, None), given.pop(ASKED_FOR, None)
-        if asked_by == self._control.host.name:
-            return None
+        if asked_by == host.name:
+            return {}
         if operation := OPERATIONS.get(method):
             caller = "celery" if asked_by is None else f"celery:{str(asked_by)[:MAX_CALLER_CHARS]}"
             if asked_for is not None:
                 caller += f" for {str(asked_for)[:MAX_CALLER_CHARS]}"
-            return await self._perform(
+            reply = await self._perform(
                 operation, given, caller, is_for_people=asked_by is None, is_addressed=is_addressed
             )
+            return {} if reply is None else {names[0]: reply}
+        views = {shard_node(view.shard_id): view for view in local.views(host)}
+        replies = await asyncio.gather(
+            *(self._reply(method, views.get(name), is_addressed=is_addressed) for name in names)
+        )
+        return {name: reply for name, reply in zip(names, replies, strict=True) if reply is not None}
+
+    async def _reply(self, method: str, view: ShardView | None, *, is_addressed: bool) -> Any:
+        """Return what one node replies to a button or stock command; None for silence."""
         if is_addressed and (found := BUTTONS.get((method, view is not None))):
             shard = {} if view is None else {"shard_id": view.shard_id}
             return await self._perform(OPERATIONS[found], shard, "celery")

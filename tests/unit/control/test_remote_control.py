@@ -1,5 +1,7 @@
 """The Celery door behind its mailbox: what becomes of one message to the nodes of this host."""
 
+from unittest.mock import ANY
+
 import pytest
 
 from gateway_service.control.control import Control
@@ -60,3 +62,17 @@ async def test_a_node_speaks_of_its_own_shards(door):
 
 async def test_what_no_gateway_knows_is_not_answered(door):
     assert await door.answer("hello", *NODES) == {}
+
+
+async def test_an_operation_is_performed_once_however_many_nodes_are_asked(door):
+    replies = await door.answer("restart_shard", *NODES[2:], shard_id=3)
+
+    assert replies == {NODES[2]: {"ok": {"shard_ids": [3], "outcome": "requested"}, "took_ms": ANY}}
+    assert door.fleet.restarted == [(3, "resume")]
+
+
+async def test_a_button_is_pressed_for_each_node(door):
+    replies = await door.answer("pool_restart", *NODES[2:4])
+
+    assert [*replies] == [*NODES[2:4]]
+    assert door.fleet.restarted == [(1, "resume"), (2, "resume")]
