@@ -44,6 +44,10 @@ class LogEvent(StrEnum):
         "control.called",
         "an operation was asked for; caller says by whom and by which door, outcome is ok, partial or an error's code",
     )
+    CONTROL_EXPIRED = (
+        "control.expired",
+        "an operation came by remote control late_s after who asked gave up, by their clock: it is dropped",
+    )
     CONTROL_FAILED = "control.failed", "a door of the control plane met an error of its own; shards are not affected"
     CONTROL_LISTENING = "control.listening", "the control API answers at this address"
     CONTROL_MALFORMED = "control.malformed", "a remote control message is not what Celery sends; it is left alone"

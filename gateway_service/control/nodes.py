@@ -52,6 +52,12 @@ def addressed(body: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return list(names) if body.get("method") in PER_NODE else [names[0]]
 
 
+def late_by_s(headers: Mapping[str, Any], now: float) -> float:
+    """Return for how long nobody has waited for the answer of a message any more; 0 where its sender does not say."""
+    expires = float(headers.get("expires") or 0.0)
+    return max(0.0, now - expires) if expires else 0.0
+
+
 def reply_address(body: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return exchange and routing key of who wants an answer; None when nobody does."""
     match body.get("reply_to"):

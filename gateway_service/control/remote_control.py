@@ -19,7 +19,7 @@ from gateway_service.control import local
 from gateway_service.control.control import Control
 from gateway_service.control.local import Host
 from gateway_service.control.node_events import NodeEvents
-from gateway_service.control.nodes import addressed, reply_address, shard_node, stock_reply
+from gateway_service.control.nodes import addressed, late_by_s, reply_address, shard_node, stock_reply
 from gateway_service.control.operations import OPERATIONS, Operation, usage_of
 from gateway_service.control.peers import broker_errors
 from gateway_service.control.replies import Answer, ShardView
@@ -32,6 +32,8 @@ _log: Final = logging.getLogger(__name__)
 HEARTBEAT_S: Final = 10
 # Whoever has the broker may call themselves anything; the log has to hold it.
 MAX_CALLER_CHARS: Final = 128
+# Who gave up may have asked again, or wants something else by now. Clocks of two machines differ, by less than this.
+MAX_LATE_S: Final = 30.0
 _IDLE_S: Final = 0.25
 _BUSY_S: Final = 0.02
 _FIRST_BACKOFF_S: Final = 0.5
@@ -99,7 +101,7 @@ class RemoteControl:
         mailbox = self._app.control.mailbox(connection)
         names = self._names
         node = Node(names[0], channel=connection.channel(), mailbox=mailbox)
-        with node.listen(callback=self._received):
+        with node.listen(callback=self.received):
             log_event(_log, logging.INFO, LogEvent.CONTROL_ROAD_OPEN, node=names[0], shards=len(names) - 1)
             self._events.connected(self._app, connection)
             checked_at = time.monotonic()
@@ -114,17 +116,21 @@ class RemoteControl:
                     connection.heartbeat_check()
             self._events.goodbye()
 
-    def _received(self, body: Any, _message: Any) -> None:
+    def received(self, body: Any, message: Any) -> None:
         """Take one message; what it asks for runs in the loop of the supervisor."""
         try:
-            names = addressed(body, self._names)
+            names, late_s = addressed(body, self._names), late_by_s(message.headers, time.time())
         except Exception as exc:  # noqa: BLE001 - whoever has the broker may send anything, and this door stays open
             log_event(_log, logging.WARNING, LogEvent.CONTROL_MALFORMED, reason=repr(exc))
             return
-        if names:
-            self._running += 1
-            answering = asyncio.run_coroutine_threadsafe(self.answer(names, body), self._loop)
-            answering.add_done_callback(partial(self._answered, names, body))
+        if not names:
+            return
+        if late_s > MAX_LATE_S and _changes_something(method := str(body.get("method"))):
+            log_event(_log, logging.WARNING, LogEvent.CONTROL_EXPIRED, operation=method, late_s=round(late_s, 3))
+            return
+        self._running += 1
+        answering = asyncio.run_coroutine_threadsafe(self.answer(names, body), self._loop)
+        answering.add_done_callback(partial(self._answered, names, body))
 
     def _answered(self, names: Sequence[str], body: Mapping[str, Any], done: "Future[Replies]") -> None:
         if done.cancelled():
@@ -201,6 +207,11 @@ class RemoteControl:
         return (
             _for_people(answer) if is_for_people else {**answer.model_dump(mode="json"), "shard_ids": [*host.shard_ids]}
         )
+
+
+def _changes_something(method: str) -> bool:
+    operation = OPERATIONS.get(method)
+    return any(method == button for button, _ in BUTTONS) if operation is None else operation.kind == "control"
 
 
 def _refusal(error: ControlError, operation: Operation, host: Host, *, is_for_people: bool) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The Celery door behind its mailbox: what becomes of one message to the nodes of this host."""
 
+import asyncio
+import time
+from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pytest
@@ -7,8 +10,8 @@ import pytest
 from gateway_service.control.control import Control
 from gateway_service.control.local import Host
 from gateway_service.control.node_events import NodeEvents
-from gateway_service.control.nodes import addressed, shard_node
-from gateway_service.control.remote_control import RemoteControl
+from gateway_service.control.nodes import addressed, late_by_s, shard_node
+from gateway_service.control.remote_control import MAX_LATE_S, RemoteControl
 from tests.support.fleet import FakeFleet, shard
 
 HERE = "gateway@here"
@@ -16,13 +19,20 @@ NODES = (HERE, *map(shard_node, range(4)))
 
 
 class CountedFleet(FakeFleet):
-    """Counts how often it is looked at."""
+    """Counts how often it is looked at, and tells when it is asked for something."""
 
-    looks = 0
+    def __init__(self, *shards):
+        self.looks = 0
+        self.is_restarted = asyncio.Event()
+        super().__init__(*shards)
 
     def snapshot(self):
         self.looks += 1
         return super().snapshot()
+
+    def restart_shard(self, shard_id, mode):
+        super().restart_shard(shard_id, mode)
+        self.is_restarted.set()
 
 
 class Door:
@@ -37,6 +47,12 @@ class Door:
         """Return the replies, by node, to a message as Celery sends it."""
         body = {"method": method, "arguments": arguments, "destination": destination}
         return await self._door.answer(addressed(body, NODES), body)
+
+    def receive(self, expires, **body):
+        """Hand over a message as the mailbox does."""
+        self._door.received(
+            {"arguments": {}, "destination": None, **body}, SimpleNamespace(headers={"expires": expires})
+        )
 
 
 @pytest.fixture
@@ -76,3 +92,27 @@ async def test_a_button_is_pressed_for_each_node(door):
 
     assert [*replies] == [*NODES[2:4]]
     assert door.fleet.restarted == [(1, "resume"), (2, "resume")]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        {"method": "restart_shard", "arguments": {"shard_id": 1}},
+        {"method": "pool_restart", "destination": [NODES[2]]},
+    ],
+)
+async def test_what_changes_something_and_comes_long_after_its_sender_gave_up_is_dropped(door, caplog, late):
+    now = time.time()
+    door.receive(now - MAX_LATE_S - 1.0, **late)
+    door.receive(now - MAX_LATE_S + 20.0, method="restart_shard", arguments={"shard_id": 3})
+
+    async with asyncio.timeout(5):
+        await door.fleet.is_restarted.wait()
+
+    assert door.fleet.restarted == [(3, "resume")]
+    assert [record.message for record in caplog.records] == ["control.expired"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"expires": None}, {"expires": 0}])
+def test_a_message_that_never_expires_is_never_late(headers):
+    assert late_by_s(headers, now=1e9) == 0.0
