@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
 from celery import Celery
 
@@ -15,6 +16,7 @@ _log: Final = logging.getLogger(__name__)
 
 _ROUTING_KEY: Final = "gateway.#"
 _HEARTBEAT_S: Final = 10
+_IDLE_S: Final = 1.0
 _AGAIN_AFTER_S: Final = 2.0
 
 
@@ -26,9 +28,10 @@ class Listener:
         self._heard = heard
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="gateway-shard-events", daemon=True).start()
+        threading.Thread(target=self.run, name="gateway-shard-events", daemon=True).start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Listen without end."""
         is_first = True
         while True:
             try:
@@ -36,9 +39,22 @@ class Listener:
                     receiver = self._app.events.Receiver(
                         connection, handlers={SHARD_EVENT: self._heard}, routing_key=_ROUTING_KEY
                     )
-                    receiver.capture(limit=None, timeout=None, wakeup=False)
+                    with receiver.consumer_context(wakeup=False) as (used, _channel, _consumers):
+                        _hear(used)
             except Exception as exc:  # noqa: BLE001 - Flower goes on, and the page shows that it hears nothing
                 if is_first:
                     log_event(_log, logging.WARNING, LogEvent.CONTROL_ROAD_LOST, reason=redact(str(exc) or repr(exc)))
                 is_first = False
                 time.sleep(_AGAIN_AFTER_S)
+
+
+def _hear(connection: Any) -> NoReturn:
+    """Handle events until the connection is lost.
+
+    Its loop is ours because that of kombu looks after heartbeats only in a second without any event: where one comes
+    every second it neither sends a heartbeat nor sees that the broker is gone.
+    """
+    while True:
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=_IDLE_S)
+        connection.heartbeat_check()
