@@ -4,7 +4,6 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.resources import files
-from string import Formatter
 from typing import Annotated, Any, Final
 
 import orjson
@@ -25,6 +24,7 @@ from gateway_service.control.idempotency import BadKey, IdempotencyKeys
 from gateway_service.control.metrics import CONTENT_TYPE, exposition
 from gateway_service.control.operations import OPERATIONS, Operation
 from gateway_service.control.other_sites import check_no_site_sent
+from gateway_service.control.places import Misplaced, check_places, in_path
 from gateway_service.control.problem import PROBLEM_JSON, Problem, problem_of
 from gateway_service.control.replies import Answer
 from gateway_service.control.room import NoRoom, Room
@@ -36,9 +36,6 @@ KEEP_ALIVE_S: Final = 15.0
 # Together well below the connections that the server takes: what is left is for probes and metrics, which never wait.
 MAX_STREAMS: Final = 50
 MAX_CALLS: Final = 100
-
-# Some clients send an empty object where they have nothing to say.
-_NO_BODY: Final = frozenset({b"", b"{}"})
 
 _PROBLEM: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "content": {PROBLEM_JSON: {}}} for status in ("4XX", "5XX", 422)
@@ -107,7 +104,7 @@ class HttpApi:
             return await self._control.perform(operation, given, caller)
 
         try:
-            await _check_places(operation, request)
+            check_places(operation, request.query_params.multi_items(), await request.body(), given)
             with self._calls.taken():
                 answer = await self._keys.once(caller.rpartition("@")[0], key, fingerprint, call)
         except (BadKey, Misplaced, NoRoom) as exc:
@@ -224,27 +221,6 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     return f"{'.'.join(map(str, names)) or where}: {reason}"
 
 
-class Misplaced(InvalidArgument):
-    """An argument came where the operation takes none."""
-
-
-async def _check_places(operation: Operation, request: Request) -> None:
-    """Refuse what would be passed over: ``POST /v1/drain?host=other`` must not drain this host.
-
-    Raises:
-        Misplaced: The query or the body has what the operation does not look for there.
-    """
-    in_query = set(operation.arguments.model_fields) - _in_path(operation) if operation.takes == "query" else set()
-    if stray := sorted(set(request.query_params) - in_query):
-        raise Misplaced(f"{', '.join(stray)}: {operation.name} takes no such argument in the query")
-    if operation.takes == "query" and await request.body() not in _NO_BODY:
-        raise Misplaced(f"body: {operation.name} takes its arguments from the query and has no body")
-
-
-def _in_path(operation: Operation) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(operation.path) if name}
-
-
 class NoSuchPath(ControlError):
     """There is nothing at this path for this method."""
 
@@ -257,8 +233,8 @@ Perform = Callable[[Operation, Request, Mapping[str, Any], str | None], Awaitabl
 
 def _endpoint(operation: Operation, perform: Perform) -> Callable[..., Awaitable[Response]]:
     """Return a function whose signature tells FastAPI which arguments come from where."""
-    in_path = _in_path(operation)
-    rest = _without(operation.arguments, in_path, operation.name)
+    names_in_path = in_path(operation)
+    rest = _without(operation.arguments, names_in_path, operation.name)
 
     async def endpoint(request: Request, **given: Any) -> Response:
         key = given.pop("idempotency_key", None)
@@ -268,7 +244,7 @@ def _endpoint(operation: Operation, perform: Perform) -> Callable[..., Awaitable
         return await perform(operation, request, given, key)
 
     parameters: dict[str, Any] = {"request": Request}
-    for name in sorted(in_path):
+    for name in sorted(names_in_path):
         field = operation.arguments.model_fields[name]
         parameters[name] = Annotated[field.annotation, *field.metadata, Path(examples=field.examples)]
     if rest.model_fields:
