@@ -40,7 +40,7 @@ METRICS: Final[Mapping[str, Metric]] = {
             "counter",
             "calls",
             ("operation", "outcome"),
-            "Operations of the control plane; outcome is ok, partial or the code of an error.",
+            "Operations of the control plane; outcome is ok, partial, repeated or the code of an error.",
         ),
         Metric(
             "gateway_confirm_lag_seconds",

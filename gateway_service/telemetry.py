@@ -42,7 +42,7 @@ class LogEvent(StrEnum):
     BROKER_UNBLOCKED = "broker.unblocked", "the broker takes messages again"
     CONTROL_CALLED = (
         "control.called",
-        "an operation was asked for; caller says by whom and by which door, outcome is ok, partial or an error's code",
+        "an operation was asked for; caller: by whom, by which door; outcome: ok, partial, repeated or an error's code",
     )
     CONTROL_EXPIRED = (
         "control.expired",

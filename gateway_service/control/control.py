@@ -99,6 +99,10 @@ class Control:
         """Note a call that its door let in and did not hand on; the text of ``error`` may repeat what came: no log."""
         self._note(operation, None, caller, error.code, time.monotonic())
 
+    def repeated(self, operation: Operation, given: Mapping[str, Any], caller: str) -> None:
+        """Note a call that was not carried out: its door has, or awaits, the answer to the same one before."""
+        self._note(operation, parsed(operation, given), caller, "repeated", time.monotonic())
+
     async def _perform(self, operation: Operation, arguments: Arguments, caller: str, started: float) -> Answer[Any]:
         ours = self._concerns_us(operation, arguments)
         if operation.reach is Reach.SHARD and not ours:

@@ -103,10 +103,13 @@ class HttpApi:
         async def call() -> Answer[Any]:
             return await self._control.perform(operation, given, caller)
 
+        def repeated() -> None:
+            self._control.repeated(operation, given, caller)
+
         try:
             check_places(operation, request.query_params.multi_items(), await request.body(), given)
             with self._calls.taken():
-                answer = await self._keys.once(caller.rpartition("@")[0], key, fingerprint, call)
+                answer = await self._keys.once(caller.rpartition("@")[0], key, fingerprint, call, repeated)
         except (BadKey, Misplaced, NoRoom) as exc:
             self._control.turned_away(operation, caller, exc)
             raise

@@ -26,7 +26,9 @@ class IdempotencyKeys:
         self._clock = clock
         self._calls: OrderedDict[tuple[str, str], tuple[float, str, asyncio.Future[Any]]] = OrderedDict()
 
-    async def once(self, caller: str, key: str | None, fingerprint: str, call: Call) -> Any:
+    async def once(
+        self, caller: str, key: str | None, fingerprint: str, call: Call, repeated: Callable[[], None] = lambda: None
+    ) -> Any:
         """Return what ``call`` returns, or what it returned when this key came first.
 
         Args:
@@ -34,6 +36,7 @@ class IdempotencyKeys:
             key: None performs the call in any case.
             fingerprint: What is asked for; a key stands for one request.
             call: Performs it.
+            repeated: Told where the call is another one's, before its answer.
 
         Raises:
             BadKey: It is too long, or came with another request before.
@@ -50,6 +53,7 @@ class IdempotencyKeys:
             _, known_fingerprint, running = known
             if known_fingerprint != fingerprint:
                 raise BadKey("Idempotency-Key: was sent with another request before")
+            repeated()
             return await asyncio.shield(running)
         if len(self._calls) >= MAX_KEYS:
             raise NoRoom(

@@ -84,6 +84,20 @@ async def test_a_scope_that_is_missing_is_found_before_the_arguments_are_looked_
     assert noted(caplog) == [("update_voice_state", "http@127.0.0.1", "forbidden")]
 
 
+async def test_a_key_that_comes_again_is_of_the_name_whatever_the_address(door, caplog):
+    caplog.set_level("INFO")
+
+    for token, address in ((OPERATOR, "10.0.0.1"), (OPERATOR, "10.0.0.2"), (DEPLOY, "10.0.0.2")):
+        headers = {"Idempotency-Key": "restart-0"}
+        assert await door("POST", "/v1/shards/0/restart", token, headers, address) == "ok"
+
+    assert noted(caplog) == [
+        ("restart_shard", "http:operator@10.0.0.1", "ok"),
+        ("restart_shard", "http:operator@10.0.0.2", "repeated"),
+        ("restart_shard", "http:deploy@10.0.0.2", "ok"),
+    ]
+
+
 async def test_a_list_may_come_as_often_as_it_has_items(door):
     nobody_there = await door("POST", "/v1/rolling-restart?then=gateway@b&then=gateway@c")
 
