@@ -1,6 +1,7 @@
 """Turn what people write into values. A refusal is a sentence that continues after the setting's name."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -227,12 +228,22 @@ def checked_presence(presence: object) -> dict[str, Any]:
         raise BadValue(f"is not JSON: {exc}") from None
     if _levels(plain) > MAX_PRESENCE_LEVELS:
         raise BadValue(f"is nested more than {MAX_PRESENCE_LEVELS} levels deep")
+    if not _is_finite(presence):  # orjson writes null for it, and json what is no JSON
+        raise BadValue("has a number that is not finite (NaN or Infinity), which JSON does not know")
     return plain
 
 
 def _levels(value: object) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if inner is None else 1 + max(map(_levels, inner), default=0)
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def parse_tasks(value: object) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """GatewayOptions: what people may write for each option, and how a refusal reads."""
 
+import math
 from pathlib import Path
 
 import kombu.transport
@@ -212,6 +213,14 @@ def test_a_presence_may_be_a_mapping_a_function_json_or_an_import_path():
         (3, "presence: must be a JSON object or an import path such as 'pkg.mod:function', not 3"),
         ({"staus": "idle"}, "presence: has an unknown key 'staus'; did you mean 'status'?"),
         ({"status": "idel"}, "presence: has an unknown status 'idel'; did you mean 'idle'?"),
+        (
+            {"activities": [{"timestamps": {"end": math.nan}}]},
+            "presence: has a number that is not finite (NaN or Infinity), which JSON does not know",
+        ),
+        (
+            '{"since": -Infinity}',
+            "presence: has a number that is not finite (NaN or Infinity), which JSON does not know",
+        ),
         ({"activities": {}}, "presence: has activities that are not a list of objects"),
     ],
 )
