@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from gateway_service.control.arguments import Arguments
+from gateway_service.control.caller import calling
 from gateway_service.control.local import Host, no_road
 from gateway_service.control.operations import Operation, Reach, parsed
 from gateway_service.control.replies import Answer, Outcome, Reply, ShardFailure
@@ -75,7 +76,7 @@ class Control:
             self._check_shard(operation, arguments)
             if not self._concerns_us(operation, arguments):
                 return None
-            answer = self._answer(operation, caller, started, await self._run(operation, arguments))
+            answer = self._answer(operation, caller, started, await self._run(operation, arguments, caller))
         except BaseException as exc:  # who is cancelled may have begun it
             self._note(operation, arguments, caller, _code_of(exc), started)
             raise
@@ -110,13 +111,13 @@ class Control:
             # In the words of this door; the owner knows neither these nor how long the way is.
             return answer.model_copy(update={"caller": caller, "took_ms": _ms_since(started)})
         if operation.reach is not Reach.EVERY:
-            return self._answer(operation, caller, started, await self._run(operation, arguments))
+            return self._answer(operation, caller, started, await self._run(operation, arguments, caller))
         wanted = self._wanted(arguments)
         results: list[Reply] = []
         failures: list[ShardFailure] = []
         if ours:
             try:
-                outcome = await self._run(operation, arguments)
+                outcome = await self._run(operation, arguments, caller)
             except ControlError as exc:  # what the others can do is done all the same
                 failures += _failures(exc.to_json(self.host.name), wanted & self.host.shard_ids)
             else:
@@ -134,7 +135,8 @@ class Control:
             joined = joined.joined(other)
         return self._answer(operation, caller, started, Outcome(joined, failures))
 
-    async def _run(self, operation: Operation, arguments: Arguments) -> Outcome:
+    async def _run(self, operation: Operation, arguments: Arguments, asked_by: str) -> Outcome:
+        token = calling.set(asked_by)
         try:
             done = await operation.run(self.host, arguments)
             return done if isinstance(done, Outcome) else Outcome(done)
@@ -147,6 +149,8 @@ class Control:
         except Exception as exc:
             log_event(_log, logging.ERROR, LogEvent.CONTROL_FAILED, part=operation.name, exc_info=True)
             raise ControlError(FAULT) from exc  # so that every door tells it, and those who ask over the broker, too
+        finally:
+            calling.reset(token)
 
     async def _ask_owner(self, operation: Operation, arguments: Arguments, caller: str) -> Answer[Any]:
         shard_id = self._shard_of(arguments)

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway_service.control import arguments as args
 from gateway_service.control import replies
+from gateway_service.control.caller import first_caller
 from gateway_service.control.roll import READ_TIMEOUT_S, HandOn, Roll
 from gateway_service.control.service import ANSWERS_WITHIN_S, Peers, Service
 from gateway_service.errors import ConfigurationError
@@ -192,6 +193,7 @@ def _hand_on(host: Host, asked: args.RollingRestart) -> HandOn | None:
             timeout_s=ANSWERS_WITHIN_S["control"] + READ_TIMEOUT_S,
             is_enough=bool,
             host=first,
+            caller=first_caller(),
         )
         if not answers:
             raise OtherHost("it does not answer")

@@ -232,6 +232,18 @@ async def test_a_roll_is_handed_on_to_the_hosts_that_were_named():
     assert subject.host.peers.asked == [("rolling_restart", {"max_resume_s": 7.0, "then": ["gateway@c"]})]
 
 
+@pytest.mark.parametrize("caller", ["http:operator@10.0.0.7", "celery:gateway@a for http:operator@10.0.0.7"])
+async def test_a_roll_is_handed_on_in_the_name_of_who_began_it(caller):
+    _, subject = control(peers=FakePeers({"host": "gateway@b", "result": {"hosts": []}}))
+    perform_it = subject.perform_here if caller.startswith("celery") else subject.perform
+
+    await perform_it(operation_named("rolling_restart"), {"then": ["gateway@b"]}, caller)
+    while subject.host.roll.view().state == "rolling":
+        await asyncio.sleep(0)
+
+    assert subject.host.peers.callers == ["http:operator@10.0.0.7"]
+
+
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
