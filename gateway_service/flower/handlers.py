@@ -11,9 +11,10 @@ from flower.views import BaseHandler
 from tornado.web import HTTPError, StaticFileHandler, authenticated, url
 
 from gateway_service.control.operations import operation_named, parsed
-from gateway_service.control.other_sites import is_from_other_site
+from gateway_service.control.other_sites import is_for_this_machine, is_from_other_site
 from gateway_service.flower.operations import described, filled_in
 from gateway_service.refusals import ControlError, InvalidArgument, TooLarge
+from gateway_service.settings import Address
 
 STATIC: Final = Path(__file__).parent / "static"
 MAX_SHARDS_AT_ONCE: Final = 250
@@ -55,6 +56,10 @@ class ShardsAction(BaseApiHandler):
         # Flower checks this only where it has authentication, and older ones nowhere.
         if is_from_other_site(self.request.headers):
             raise HTTPError(403, "requests from other sites are refused")
+        if must_be_local(self.application.options, is_open=_is_open()) and not is_for_this_machine(
+            self.request.headers
+        ):
+            raise HTTPError(403, "Host: without authentication, it must be localhost or a loopback address")
         if getattr(self.application.options, "read_only", False):
             raise HTTPError(403, "Flower is read-only (--read_only)")
 
@@ -112,6 +117,12 @@ def why_not(options: Any, *, is_open: bool) -> str:
             "(or, on a machine of your own, with FLOWER_UNAUTHENTICATED_API=true)."
         )
     return ""
+
+
+def must_be_local(options: Any, *, is_open: bool) -> bool:
+    """Tell whether an action can only be meant for a name of this machine: who is open to a network has other names."""
+    has_authentication = options.basic_auth or options.auth
+    return is_open and not has_authentication and Address(options.address, 0).is_loopback
 
 
 def _is_open() -> bool:

@@ -454,7 +454,10 @@ def test_without_authentication_only_our_own_page_may_act(stack, tmp_path):
         body = {"shard_ids": [99], "mode": "resume"}
         ours = flower.request("POST", "/shards/restart", json=body, headers={"Sec-Fetch-Site": "same-origin"})
         foreign = flower.request("POST", "/shards/restart", json=body, headers={"Sec-Fetch-Site": "cross-site"})
+        rebound = {"Sec-Fetch-Site": "same-origin", "Host": "attacker.example"}
+        by_another_name = flower.request("POST", "/shards/restart", json=body, headers=rebound)
 
+    assert by_another_name.status_code == 403
     assert "there is no shard 99" in ours.json()["failures"][0]["message"]
     assert foreign.status_code == 403
 

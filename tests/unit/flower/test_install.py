@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway_service.flower.application import FlowerChanged, ShardsLoader
-from gateway_service.flower.handlers import why_not
+from gateway_service.flower.handlers import must_be_local, why_not
 from gateway_service.flower.install import install
 
 
@@ -51,3 +51,20 @@ def test_the_page_says_why_it_does_not_act(options, is_open, words):
 
     assert words in sentence
     assert bool(sentence) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("address", "basic_auth", "is_open", "is_local"),
+    [
+        ("127.0.0.1", [], True, True),
+        ("localhost", [], True, True),
+        ("", [], True, False),
+        ("10.0.0.7", [], True, False),
+        ("127.0.0.1", ["a:b"], True, False),
+        ("127.0.0.1", [], False, False),
+    ],
+)
+def test_only_an_open_flower_on_loopback_knows_its_names(address, basic_auth, is_open, is_local):
+    options = SimpleNamespace(address=address, basic_auth=basic_auth, auth="")
+
+    assert must_be_local(options, is_open=is_open) is is_local
