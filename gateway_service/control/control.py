@@ -1,6 +1,5 @@
 """Performs operations for whoever asks, here or on the host that is concerned, and notes who asked for what."""
 
-import asyncio
 import logging
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from gateway_service.control.arguments import Arguments
 from gateway_service.control.caller import calling
 from gateway_service.control.local import Host, no_road
 from gateway_service.control.operations import Operation, Reach, parsed
+from gateway_service.control.outcomes import code_of, outcome_of
 from gateway_service.control.replies import Answer, Outcome, Reply, ShardFailure
 from gateway_service.control.service import ANSWERS_WITHIN_S, Collected
 from gateway_service.control.standing_queues import StandingQueues
@@ -58,9 +58,9 @@ class Control:
             self._check_shard(operation, arguments)
             answer = await self._perform(operation, arguments, caller, started)
         except BaseException as exc:  # who is cancelled may have begun it
-            self._note(operation, arguments, caller, _code_of(exc), started)
+            self._note(operation, arguments, caller, code_of(exc), started)
             raise
-        self._note(operation, arguments, caller, _outcome_of(answer), started)
+        self._note(operation, arguments, caller, outcome_of(answer), started)
         return answer
 
     async def perform_here(self, operation: Operation, given: Mapping[str, Any], caller: str) -> Answer[Any] | None:
@@ -78,9 +78,9 @@ class Control:
                 return None
             answer = self._answer(operation, caller, started, await self._run(operation, arguments, caller))
         except BaseException as exc:  # who is cancelled may have begun it
-            self._note(operation, arguments, caller, _code_of(exc), started)
+            self._note(operation, arguments, caller, code_of(exc), started)
             raise
-        self._note(operation, arguments, caller, _outcome_of(answer), started)
+        self._note(operation, arguments, caller, outcome_of(answer), started)
         return answer
 
     def refused(self, operation: Operation, caller: str, error: ControlError) -> None:
@@ -288,16 +288,6 @@ def _unreadable(answer: Mapping[str, Any], error: ValidationError) -> OperationF
     return OperationFailed(
         f"the answer of {host} cannot be read: {where}: {fault['msg']}; is its version ours?", host=host
     )
-
-
-def _outcome_of(answer: Answer[Any]) -> str:
-    return "partial" if answer.failures else "ok"
-
-
-def _code_of(error: BaseException) -> str:
-    if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    return error.code if isinstance(error, ControlError) else ControlError.code
 
 
 def _ms_since(started: float) -> float:
