@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import suppress
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -190,11 +191,11 @@ MESSAGES = JSON | st.fixed_dictionaries(
 )
 
 
-@given(body=MESSAGES)
-def test_any_message_of_remote_control_is_answered_or_left_alone(body):
+@given(body=MESSAGES, headers=JSON | st.fixed_dictionaries({"expires": JSON | st.floats()}))
+def test_any_message_of_remote_control_is_answered_or_left_alone(body, headers):
     async def receive():
         remote, replies = RemoteControl(None, control(), NodeEvents("gateway@here")), Replies()
-        remote._received(body, None)
+        remote.received(body, SimpleNamespace(headers=headers))
         while remote._replies.qsize() < remote._running:
             await asyncio.sleep(0)
         remote._send_replies(replies)
@@ -207,7 +208,7 @@ def test_any_message_of_remote_control_is_answered_or_left_alone(body):
 def test_a_pattern_that_is_none_is_told(caplog):
     async def receive():
         remote = RemoteControl(None, control(), NodeEvents("gateway@here"))
-        remote._received({"method": "ping", "pattern": "(", "matcher": "pcre"}, None)
+        remote.received({"method": "ping", "pattern": "(", "matcher": "pcre"}, SimpleNamespace(headers={}))
 
     asyncio.run(receive())
 
