@@ -69,7 +69,7 @@ def prometheus(stack, worker_metrics, tmp_path):
 
 
 @ON_ANY_BROKER
-def test_dashboards_and_rules_ask_for_what_there_is_and_faults_raise_their_alerts(prometheus, stack):
+def test_dashboards_and_rules_ask_for_what_there_is_and_a_dead_letter_raises_its_alert(prometheus, stack):
     names = prometheus.metric_names()
     asked = expressions()
 
@@ -80,14 +80,12 @@ def test_dashboards_and_rules_ask_for_what_there_is_and_faults_raise_their_alert
 
     dead = f'gateway_standing_messages{{queue="{DEAD_QUEUE}"}}'
     wait_until(lambda: prometheus.get("/query", query=dead)["result"])
-    assert not prometheus.firing() & {"GatewayGap", "GatewayDeadLetters"}
+    assert "GatewayDeadLetters" not in prometheus.firing()
 
-    stack.simulator_thread.call(stack.simulator.op9, shard_id=7)
     with connection_to(stack.broker_url) as connection:
         connection.Producer().publish(b"", exchange="", routing_key=DEAD_QUEUE)
-        wait_until(lambda: prometheus.firing() >= {"GatewayGap", "GatewayDeadLetters"})
+        wait_until(lambda: "GatewayDeadLetters" in prometheus.firing())
         connection.default_channel.queue_purge(DEAD_QUEUE)
-    stack.wait_until_live()
 
 
 class Bot:
