@@ -190,10 +190,9 @@ class SpoolFile:
             SpoolUnavailable: It cannot be written.
         """
         self.close()
+        _, *logs = _parts(self.path)
         try:
-            for log in _parts(self.path)[
-                1:
-            ]:  # before what it is a log of: a crash in between repeats, and loses nothing
+            for log in logs:  # before the file itself: a crash in between repeats, and loses nothing
                 log.unlink(missing_ok=True)
             os.truncate(self.path, 0)
         except FileNotFoundError:
